@@ -1,0 +1,73 @@
+/**
+ * The only things that a replica asks of its host.
+ *
+ * Contract
+ * 1. No dot leaves the replica before the batch that holds it is durable.
+ * 2. States, chunk, digests and replica record of one commit are in one batch.
+ * 3. No reply, event or digest tells of state that is not yet durable.
+ * 4. One batch in flight; what arrives meanwhile forms the next: group commit without a timer.
+ * 5. A failed write acknowledges nothing and leaves nothing in memory that disk does not have.
+ */
+import type { CausewayError, KeyChange, ListedKey, PeerMessage, Result } from '@causeway/protocol';
+import type { LinkId, SessionId } from './events.js';
+
+export type Send =
+  | {
+      readonly type: 'reply';
+      readonly session: SessionId;
+      readonly request: number;
+      readonly results: readonly Result[];
+    }
+  | {
+      readonly type: 'failure';
+      readonly session: SessionId;
+      readonly request: number;
+      readonly error: CausewayError;
+    }
+  | {
+      readonly type: 'keys';
+      readonly session: SessionId;
+      readonly request: number;
+      readonly keys: readonly ListedKey[];
+      readonly after?: string;
+    }
+  | {
+      readonly type: 'change';
+      readonly session: SessionId;
+      readonly request: number;
+      readonly change: KeyChange;
+    }
+  | { readonly type: 'message'; readonly link: LinkId; readonly message: PeerMessage }
+  /** Dial; answered by link-opened or link-closed with this link id. */
+  | { readonly type: 'dial'; readonly link: LinkId; readonly address: string }
+  | { readonly type: 'close'; readonly link: LinkId; readonly reason: string };
+
+/** Keys and values are owned by the batch: the host must not change them, the replica will not. */
+export interface Batch {
+  readonly puts: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[];
+  readonly deletes: readonly Uint8Array[];
+}
+
+/** Point reads, answered by `loaded` with values in the order of `keys`. */
+export interface Load {
+  readonly id: number;
+  readonly keys: readonly Uint8Array[];
+}
+
+/** Range read on one snapshot, [from, to), answered by `scanned`; ends at whichever limit comes first. */
+export interface Scan {
+  readonly id: number;
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  readonly entriesMax: number;
+  readonly bytesMax: number;
+}
+
+export interface Ready {
+  /** Send now. */
+  readonly outbox: readonly Send[];
+  readonly loads: readonly Load[];
+  readonly scans: readonly Scan[];
+  /** Write atomically and durably, then `advance`: what waits for it is in the outbox of the next Ready. */
+  readonly batch?: Batch;
+}
