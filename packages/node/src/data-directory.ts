@@ -1,0 +1,151 @@
+/**
+ * The data directory: makes it so that whatever is found after a power cut either is complete or was never used.
+ *
+ * Layout
+ *   db/              the LevelDB store
+ *   causeway.json    marker {"format": 1}: a complete store stands beside it, for ever
+ *   db.new-<random>  a store that is being made
+ *
+ * A new LevelDB store does not survive a power cut before its first synced write, and LevelDB syncs neither its
+ * first MANIFEST nor the directory. So a store is made aside, with the identity in it, synced with all its
+ * files and entries, and only then renamed to `db`, which is atomic. The cut may come
+ * - before the rename is durable: there is no `db`. Nothing has ever spoken in the name of what stands in
+ *   `db.new-*`, since a node runs only on `db`; another is made, and the leftover goes once `db` is locked.
+ * - between rename and marker: `db` is complete, by the order above; the marker is written now.
+ * - after the marker: an ordinary start.
+ *
+ * Invariants
+ * - `db` is opened, never created: a missing CURRENT file is an error, not an empty store.
+ * - A marker without `db` is an error: a volume that is not mounted must not become a new replica.
+ * - Nothing is ever deleted but `db.new-*`.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { CausewayError } from '@causeway/protocol';
+
+const FORMAT = 1;
+const MARKER = 'causeway.json';
+const UNFINISHED = 'db.new-';
+
+/**
+ * Makes the directory ready for its store to be opened; returns the path of the store.
+ *
+ * `create` makes a store at the path given, holding what a new replica starts with, written durably, and closes
+ * it again. Throws CAUSEWAY_DATA_UNREADABLE.
+ */
+export async function prepareDataDirectory(
+  directory: string,
+  create: (path: string) => Promise<void>,
+): Promise<string> {
+  const db = join(directory, 'db');
+  await makeDirectory(resolve(directory));
+  const marked = await readMarker(directory);
+  const there = await exists(db);
+  if (marked && !there) {
+    throw new CausewayError(
+      'CAUSEWAY_DATA_UNREADABLE',
+      `${directory} held a store, but ${db} is missing. Is a volume not mounted? Bring it back; or, to start ` +
+        'as a new replica that copies everything from its peers, give an empty directory',
+    );
+  }
+  if (!there) await createStore(directory, db, create);
+  return db;
+}
+
+/** To be called when the store is open, and by that locked. Durable when it resolves. */
+export async function markComplete(directory: string): Promise<void> {
+  if (!(await readMarker(directory))) {
+    const unnamed = join(directory, `${MARKER}.new`);
+    const file = await open(unnamed, 'w');
+    try {
+      await file.writeFile(`${JSON.stringify({ format: FORMAT })}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(unnamed, join(directory, MARKER));
+    await syncPath(directory);
+  }
+  for (const name of await readdir(directory)) {
+    if (name.startsWith(UNFINISHED)) await rm(join(directory, name), { recursive: true, force: true });
+  }
+}
+
+async function createStore(
+  directory: string,
+  db: string,
+  create: (path: string) => Promise<void>,
+): Promise<void> {
+  const aside = join(directory, `${UNFINISHED}${randomBytes(8).toString('hex')}`);
+  try {
+    await create(aside);
+    for (const name of await readdir(aside)) await syncPath(join(aside, name));
+    await syncPath(aside);
+    await rename(aside, db);
+  } catch (error) {
+    // Another process that starts on the same new directory was faster: opening `db` settles who has it.
+    if (!(await exists(db))) throw error;
+  }
+  await syncPath(directory);
+}
+
+/** As mkdir -p; the entries of what it made are durable. */
+async function makeDirectory(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true });
+  if (first === undefined) return;
+  for (let path = directory; path !== dirname(first); path = dirname(path)) await syncPath(dirname(path));
+}
+
+/** False when there is none. Throws CAUSEWAY_DATA_UNREADABLE on one that this version does not understand. */
+async function readMarker(directory: string): Promise<boolean> {
+  const path = join(directory, MARKER);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+  const format = markerFormat(text);
+  if (format !== FORMAT) {
+    throw new CausewayError(
+      'CAUSEWAY_DATA_UNREADABLE',
+      `${path} says format ${String(format)}, this version reads format ${FORMAT}: start the version that wrote it`,
+    );
+  }
+  return true;
+}
+
+function markerFormat(text: string): unknown {
+  try {
+    const marker: unknown = JSON.parse(text);
+    return typeof marker === 'object' && marker !== null && 'format' in marker ? marker.format : undefined;
+  } catch {
+    return 'unknown (it is not JSON)';
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** Of a directory: makes its entries durable. */
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
