@@ -69,8 +69,7 @@ export function elementDelta(by: Dot, add: boolean, removed: readonly Dot[]): Se
 /** The least state above both: adds and removals pointwise by their maximum. Returns `a` itself if equal. */
 export function joinElements(a: SetElement, b: SetElement): SetElement {
   const removals = mergeByReplica(a.removals, b.removals, compareRemovals);
-  const merged = mergeByReplica(a.adds, b.adds, compareDots);
-  const adds = dropRemoved(merged, removals);
+  const adds = mergeByReplica(dropRemoved(a.adds, removals), dropRemoved(b.adds, removals), compareDots);
   return adds === a.adds && removals === a.removals ? a : { adds, removals };
 }
 
