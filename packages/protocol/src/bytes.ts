@@ -16,9 +16,12 @@ const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** From here on the host's codec beats a loop of ours. UTF-16 units, bytes. */
-const TEXT_LOOP_MAX = 48;
+export const TEXT_LOOP_MAX = 48;
 
 const CAPACITY_MIN = 64;
+
+/** Through which eight-byte numbers become two words. */
+const floatView = new DataView(new ArrayBuffer(8));
 
 /** Bytes that grow. Fit to be kept and used again with `reset`. */
 export class ByteWriter {
@@ -102,6 +105,19 @@ export class ByteWriter {
     this.u32be(value - high * 0x1_0000_0000);
   }
 
+  f64be(value: number): void {
+    floatView.setFloat64(0, value);
+    this.u32be(floatView.getUint32(0));
+    this.u32be(floatView.getUint32(4));
+  }
+
+  /** -2^63 to 2^64-1 in eight bytes of two's complement. */
+  big64be(value: bigint): void {
+    floatView.setBigUint64(0, value);
+    this.u32be(floatView.getUint32(0));
+    this.u32be(floatView.getUint32(4));
+  }
+
   /** 0 to 2^53-1. */
   varint(value: number): void {
     if (value < 0x80) {
@@ -140,7 +156,7 @@ export class ByteWriter {
     const length = value.length;
     if (length <= TEXT_LOOP_MAX) {
       this.u8(length);
-      if (this.#ascii(value)) return;
+      if (this.ascii(value)) return;
       this.#length = start;
     }
     const bytes = utf8Length(value);
@@ -153,7 +169,7 @@ export class ByteWriter {
    * UTF-8 of `value` without its length. `bytes` is what utf8Length said of it.
    */
   utf8(value: string, bytes: number): void {
-    if (bytes === value.length && bytes <= TEXT_LOOP_MAX && this.#ascii(value)) return;
+    if (bytes === value.length && bytes <= TEXT_LOOP_MAX && this.ascii(value)) return;
     this.#encode(value, bytes);
   }
 
@@ -170,8 +186,8 @@ export class ByteWriter {
     this.#length += value.length;
   }
 
-  /** Writes `value` if all of it is ASCII, else leaves the length as it was. */
-  #ascii(value: string): boolean {
+  /** Writes `value` if all of it is ASCII, else nothing. Without its length. */
+  ascii(value: string): boolean {
     const length = value.length;
     this.#reserve(length);
     const bytes = this.#bytes;

@@ -1,5 +1,6 @@
 /** The contract between machines and versions: messages, codecs, canonical encoding, error codes, limits. */
 export * from './bytes.js';
+export * from './canonical.js';
 export * from './errors.js';
 export * from './keys.js';
 export * from './limits.js';

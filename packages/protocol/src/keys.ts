@@ -29,6 +29,22 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
+/** Order of two well-formed texts by their UTF-8 bytes; it differs from that of `<` where surrogates are. */
+export function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return x >= 0xd800 && y >= 0xd800 ? planeOrder(x) - planeOrder(y) : x - y;
+  }
+  return a.length - b.length;
+}
+
+/** Surrogates stand for what lies above U+FFFF, though their units are below U+E000. */
+function planeOrder(unit: number): number {
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+}
+
 /** Bytes of `key` in UTF-8. Throws CAUSEWAY_BAD_KEY if it is no key; takes anything, so that decoders can ask. */
 export function checkKey(key: unknown): number {
   if (typeof key !== 'string') throw new CausewayError('CAUSEWAY_BAD_KEY', 'a key must be a string');

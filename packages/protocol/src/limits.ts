@@ -15,6 +15,12 @@ export const BODY_BYTES_MAX = 8 * 1024 * 1024;
 /** Arrays and objects within each other. Bounds the stack of every walk over a value. */
 export const NESTING_MAX = 64;
 
+/**
+ * Bytes of one big integer, in two's complement: some 2,466 digits. Turning digits into bytes and back takes more
+ * than linear time, seconds for a megabyte, and would stall a node.
+ */
+export const BIGINT_BYTES_MAX = 1024;
+
 /** Operations of one transaction: it is executed, written and replicated in one piece. */
 export const TRANSACTION_OPERATIONS_MAX = 1000;
 
