@@ -2,9 +2,10 @@
  * Decoding of canonical bytes (canonical.ts) into fresh values: plain objects, arrays, strings, numbers, bigints,
  * Date, Uint8Array (a copy each). A key `__proto__` becomes a property like any other.
  */
-import { readUtf8 } from './bytes.js';
+
 import { checkCanonical } from './check-canonical.js';
 import { BIGINT_EXTENSION } from './encode-canonical.js';
+import { readUtf8 } from './utf8.js';
 
 /** The value that `bytes` encode. Throws CAUSEWAY_BAD_VALUE unless they pass checkCanonical. */
 export function decodeCanonical(bytes: Uint8Array): unknown {
@@ -100,8 +101,8 @@ class Decoder {
   }
 
   #array(count: number): unknown[] {
-    const values: unknown[] = [];
-    for (let i = 0; i < count; i++) values.push(this.value());
+    const values = new Array<unknown>(count);
+    for (let i = 0; i < count; i++) values[i] = this.value();
     return values;
   }
 

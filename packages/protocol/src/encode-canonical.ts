@@ -2,7 +2,7 @@
  * Encoder of the canonical form that canonical.ts defines. One encoder with its buffer is kept between calls, so
  * that a call allocates the bytes that it returns and little else.
  */
-import { ByteWriter, TEXT_LOOP_MAX } from './bytes.js';
+import { ASCII_LOOP_MAX, ByteWriter } from './byte-writer.js';
 import { CausewayError } from './errors.js';
 import { compareUtf8, utf8Length } from './keys.js';
 import { BIGINT_BYTES_MAX, NESTING_MAX, VALUE_BYTES_MAX } from './limits.js';
@@ -123,7 +123,7 @@ class Encoder {
   #string(value: string, depth: number): void {
     const writer = this.#writer;
     const length = value.length;
-    if (length <= TEXT_LOOP_MAX) {
+    if (length <= ASCII_LOOP_MAX) {
       const start = writer.length;
       textHeader(writer, length);
       if (writer.ascii(value)) return;
@@ -230,7 +230,8 @@ class Encoder {
 export function badValue(reason: string, path: readonly (string | number)[], depth: number): CausewayError {
   let where = '';
   for (const step of path.slice(0, depth)) {
-    where += typeof step === 'number' ? `[${step}]` : `.${step.slice(0, 64)}`;
+    // As JSON, so that what stands in the message is well-formed whatever the key is.
+    where += typeof step === 'number' ? `[${step}]` : `[${JSON.stringify(step.slice(0, 64))}]`;
   }
   return new CausewayError('CAUSEWAY_BAD_VALUE', where === '' ? reason : `${reason} (at value${where})`);
 }

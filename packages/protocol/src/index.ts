@@ -2,6 +2,7 @@
 export * from './bytes.js';
 export * from './canonical.js';
 export * from './errors.js';
+export * from './frame.js';
 export * from './keys.js';
 export * from './limits.js';
 export * from './operations.js';

@@ -49,6 +49,16 @@ export const CHUNK_BYTES_MAX = 16 * 1024 * 1024;
 /** Bytes of a frame between nodes: one chunk of the largest size and what names it. */
 export const PEER_FRAME_BYTES_MAX = 17 * 1024 * 1024;
 
+/** Arrays and objects within each other in a frame. The messages of version 1 nest six deep. */
+export const FRAME_NESTING_MAX = 16;
+
+/**
+ * Parts of one frame, where each value counts 1 and binary counts its size up to 4: bounds the memory that a decoded
+ * frame takes, to some 50 MB. No part counts more than its bytes, so frames up to this many bytes always pass; who
+ * sends many small messages begins a new frame there.
+ */
+export const FRAME_COST_MAX = 1024 * 1024;
+
 /** Replicas in one version vector or member list, retired ones included: bounds what a hello may hold. */
 export const REPLICAS_MAX = 4096;
 

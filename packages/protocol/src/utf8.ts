@@ -1,6 +1,40 @@
 /**
- * Validation of UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. No allocation.
+ * Reading and validation of UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
  */
+import { CausewayError } from './errors.js';
+
+/** A byte order mark is text like any other: dropping it, as decoders do unless told, would change a key. */
+const textDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Units of a short text, one array for each length: a text made of them in one call is flat. A text that is put
+ * together unit by unit is not, and costs several times as much when it is hashed or compared. From here on the
+ * host's decoder is faster.
+ */
+const SHORT_LENGTH_MAX = 40;
+const shortUnits: readonly number[][] = Array.from({ length: SHORT_LENGTH_MAX + 1 }, (_, length) =>
+  new Array<number>(length).fill(0),
+);
+
+/** Text of the UTF-8 in bytes[start, end). Throws CAUSEWAY_CORRUPT if it is ill-formed. */
+export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
+  const length = end - start;
+  if (length <= SHORT_LENGTH_MAX) {
+    const units = shortUnits[length]!;
+    let i = 0;
+    for (; i < length; i++) {
+      const byte = bytes[start + i]!;
+      if (byte > 0x7f) break;
+      units[i] = byte;
+    }
+    if (i === length) return String.fromCharCode.apply(null, units);
+  }
+  try {
+    return textDecoder.decode(bytes.subarray(start, end));
+  } catch (cause) {
+    throw new CausewayError('CAUSEWAY_CORRUPT', 'ill-formed UTF-8', { cause });
+  }
+}
 
 /** Whether bytes[start, end) are well-formed UTF-8. O(end - start). */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
