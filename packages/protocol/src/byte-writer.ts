@@ -8,7 +8,7 @@ import { utf8Length } from './keys.js';
 const textEncoder = new TextEncoder();
 
 /** Up to here a loop of ours beats the host's encoder. UTF-16 units. */
-export const ASCII_LOOP_MAX = 48;
+export const ASCII_LOOP_MAX = 128;
 
 const CAPACITY_MIN = 64;
 

@@ -14,6 +14,7 @@ import { utf8Length } from './keys.js';
 
 export { ByteReader } from './byte-reader.js';
 export { ByteWriter } from './byte-writer.js';
+export { readUtf8 } from './utf8.js';
 
 /** Order by unsigned bytes, a prefix first. Negative, 0 or positive. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
