@@ -345,8 +345,9 @@ class ChunkDecoder {
   #seq = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#reader = new ByteReader(bytes, 0, Math.max(0, bytes.length - CHECKSUM_BYTES));
+    // Views of a Buffer would be Buffers, of which slice() is no copy.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#reader = new ByteReader(this.#bytes, 0, Math.max(0, bytes.length - CHECKSUM_BYTES));
   }
 
   chunk(): Chunk {

@@ -244,7 +244,8 @@ export function decodeCounter(bytes: Uint8Array): Counter {
   for (let left = reader.varint(); left > 0; left--) {
     const before = entries.at(-1);
     const entry = readEntry(reader, before?.dot.replica);
-    if (before !== undefined && compareDots(before.dot, entry.dot) >= 0) throw corrupt('entries out of order');
+    if (before !== undefined && compareDots(before.dot, entry.dot) >= 0)
+      throw corrupt('entries out of order');
     entries.push(entry);
   }
   reader.done();
@@ -288,7 +289,8 @@ function readReplicaAfter(reader: ByteReader, before: ReplicaId | undefined): Re
   }
   const ascii = reader.raw(length);
   const replica = internReplicaId(ascii, 0, length);
-  if (replica === undefined || replica === before) throw corrupt('not a replica id, or one that stood before');
+  if (replica === undefined || replica === before)
+    throw corrupt('not a replica id, or one that stood before');
   return replica;
 }
 

@@ -21,7 +21,8 @@ const known: (ReplicaId | undefined)[] = new Array(KNOWN_COUNT).fill(undefined);
 export function internReplicaId(bytes: Uint8Array, start: number, end: number): ReplicaId | undefined {
   const length = end - start;
   if (length < ID_LENGTH_MIN || length > ID_LENGTH_MAX || end > bytes.length) return undefined;
-  const slot = (bytes[end - 1]! + bytes[end - 2]! * 5 + bytes[end - 3]! * 17 + bytes[end - 4]! * 67) % KNOWN_COUNT;
+  const slot =
+    (bytes[end - 1]! + bytes[end - 2]! * 5 + bytes[end - 3]! * 17 + bytes[end - 4]! * 67) % KNOWN_COUNT;
   const candidate = known[slot];
   if (candidate !== undefined && candidate.length === length) {
     let i = 0;
@@ -77,7 +78,8 @@ export function writeVersionVector(writer: ByteWriter, vector: VersionVector): v
 /** Throws CAUSEWAY_CORRUPT for more than REPLICAS_MAX entries, disorder, and what the fields themselves forbid. */
 export function readVersionVector(reader: ByteReader): VersionVector {
   const count = reader.varint();
-  if (count > REPLICAS_MAX) throw new CausewayError('CAUSEWAY_CORRUPT', 'a version vector of too many replicas');
+  if (count > REPLICAS_MAX)
+    throw new CausewayError('CAUSEWAY_CORRUPT', 'a version vector of too many replicas');
   const vector = new Map<ReplicaId, number>();
   let last: ReplicaId | undefined;
   for (let i = 0; i < count; i++) {

@@ -26,10 +26,16 @@ export function sealValue(key: Uint8Array, payload: Uint8Array): Uint8Array {
 
 /** The payload of a stored value, as a view of it. Throws CAUSEWAY_CORRUPT if it is not what was sealed. */
 export function unsealValue(key: Uint8Array, value: Uint8Array): Uint8Array {
-  const payload = value.subarray(CHECKSUM_BYTES);
   if (value.length >= CHECKSUM_BYTES) {
+    // A view of a Buffer would be a Buffer, of which slice() is no copy.
+    const payload = new Uint8Array(
+      value.buffer,
+      value.byteOffset + CHECKSUM_BYTES,
+      value.length - CHECKSUM_BYTES,
+    );
     const checksum = hasher.start(SEAL_SEED).bytes(key).bytes(payload).word();
-    if (((value[0]! | (value[1]! << 8) | (value[2]! << 16) | (value[3]! << 24)) >>> 0) === checksum) return payload;
+    if ((value[0]! | (value[1]! << 8) | (value[2]! << 16) | (value[3]! << 24)) >>> 0 === checksum)
+      return payload;
   }
   throw new CausewayError('CAUSEWAY_CORRUPT', 'a stored value does not match its checksum');
 }

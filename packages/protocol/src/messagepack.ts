@@ -1,0 +1,314 @@
+/**
+ * MessagePack for the client protocol, written and read without objects in between: a frame holds thousands of
+ * requests whose shape is known, so each field goes straight to where it belongs.
+ *
+ * Writes the shortest forms; reads every form that MessagePack has for a number, text or bytes, since clients of
+ * other languages write what their libraries choose. Other values than these, nil, booleans and arrays are only
+ * ever skipped. What is cut short is CAUSEWAY_BAD_FRAME, what is of another type than asked for CAUSEWAY_BAD_REQUEST.
+ */
+import { ByteReader } from './byte-reader.js';
+import type { ByteWriter } from './byte-writer.js';
+import { CausewayError } from './errors.js';
+import { utf8Length } from './keys.js';
+
+const NIL = 0xc0;
+const FALSE = 0xc2;
+const TRUE = 0xc3;
+const I64_MIN = -(2n ** 63n);
+const U64_MAX = 2n ** 64n - 1n;
+
+export function writeArrayHeader(writer: ByteWriter, count: number): void {
+  if (count < 16) writer.u8(0x90 | count);
+  else if (count < 0x10000) {
+    writer.u8(0xdc);
+    writer.u16be(count);
+  } else {
+    writer.u8(0xdd);
+    writer.u32be(count);
+  }
+}
+
+export function writeNil(writer: ByteWriter): void {
+  writer.u8(NIL);
+}
+
+export function writeBoolean(writer: ByteWriter, value: boolean): void {
+  writer.u8(value ? TRUE : FALSE);
+}
+
+/** A safe integer. */
+export function writeInteger(writer: ByteWriter, value: number): void {
+  if (value >= 0) {
+    if (value < 0x80) writer.u8(value);
+    else if (value < 0x100) {
+      writer.u8(0xcc);
+      writer.u8(value);
+    } else if (value < 0x10000) {
+      writer.u8(0xcd);
+      writer.u16be(value);
+    } else if (value < 0x1_0000_0000) {
+      writer.u8(0xce);
+      writer.u32be(value);
+    } else {
+      writer.u8(0xcf);
+      writer.u64be(value);
+    }
+    return;
+  }
+  if (value >= -32) writer.u8(value & 0xff);
+  else if (value >= -0x80) {
+    writer.u8(0xd0);
+    writer.u8(value & 0xff);
+  } else if (value >= -0x8000) {
+    writer.u8(0xd1);
+    writer.u16be(value & 0xffff);
+  } else if (value >= -0x8000_0000) {
+    writer.u8(0xd2);
+    writer.u32be(value >>> 0);
+  } else writeBig(writer, BigInt(value));
+}
+
+/** An integer of any size: beyond 64 bits as decimal text. */
+export function writeBigInteger(writer: ByteWriter, value: number | bigint): void {
+  if (typeof value === 'number') writeInteger(writer, value);
+  else if (value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)) {
+    writeInteger(writer, Number(value));
+  } else if (value < I64_MIN || value > U64_MAX) writeText(writer, String(value));
+  else writeBig(writer, value);
+}
+
+/** Two's complement, in the 64-bit form of its sign. */
+function writeBig(writer: ByteWriter, value: bigint): void {
+  writer.u8(value < 0n ? 0xd3 : 0xcf);
+  writer.big64be(value);
+}
+
+/** Throws CAUSEWAY_BAD_VALUE if the text is not well-formed UTF-16. */
+export function writeText(writer: ByteWriter, value: string): void {
+  const bytes = utf8Length(value);
+  if (bytes === -1) throw new CausewayError('CAUSEWAY_BAD_VALUE', 'text with a lone surrogate');
+  if (bytes < 32) writer.u8(0xa0 | bytes);
+  else if (bytes < 0x100) {
+    writer.u8(0xd9);
+    writer.u8(bytes);
+  } else if (bytes < 0x10000) {
+    writer.u8(0xda);
+    writer.u16be(bytes);
+  } else {
+    writer.u8(0xdb);
+    writer.u32be(bytes);
+  }
+  writer.utf8(value, bytes);
+}
+
+export function writeBytes(writer: ByteWriter, value: Uint8Array): void {
+  const length = value.length;
+  if (length < 0x100) {
+    writer.u8(0xc4);
+    writer.u8(length);
+  } else if (length < 0x10000) {
+    writer.u8(0xc5);
+    writer.u16be(length);
+  } else {
+    writer.u8(0xc6);
+    writer.u32be(length);
+  }
+  writer.raw(value);
+}
+
+export class MessageReader extends ByteReader {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, start = 0) {
+    super(bytes, start);
+    this.#bytes = bytes;
+  }
+
+  /** Takes a nil if one is next. */
+  nil(): boolean {
+    if (this.#bytes[this.position] !== NIL) return false;
+    this.u8();
+    return true;
+  }
+
+  boolean(): boolean {
+    const tag = this.u8();
+    if (tag !== TRUE && tag !== FALSE) throw wrong('true or false');
+    return tag === TRUE;
+  }
+
+  /** Number of items of the array that is next; never more than there are bytes left. */
+  arrayHeader(): number {
+    const tag = this.u8();
+    let count: number;
+    if (tag >= 0x90 && tag <= 0x9f) count = tag & 0x0f;
+    else if (tag === 0xdc) count = this.u16be();
+    else if (tag === 0xdd) count = this.u32be();
+    else throw wrong('an array');
+    if (count > this.remaining) throw cutShort();
+    return count;
+  }
+
+  /** A whole number from `min` to `max`, in any form that MessagePack has for it. */
+  integer(what: string, min: number, max: number): number {
+    const value = this.number();
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
+      throw wrong(`${what} from ${min} to ${max}`);
+    }
+    return value;
+  }
+
+  /** Any number, -0 as 0; a bigint only beyond ±(2^53-1). */
+  number(): number | bigint {
+    const tag = this.u8();
+    if (tag < 0x80) return tag;
+    if (tag >= 0xe0) return tag - 0x100;
+    switch (tag) {
+      case 0xca:
+        return this.f32be() + 0;
+      case 0xcb:
+        return this.f64be() + 0;
+      case 0xcc:
+        return this.u8();
+      case 0xcd:
+        return this.u16be();
+      case 0xce:
+        return this.u32be();
+      case 0xcf:
+        return narrow(this.big64be());
+      case 0xd0:
+        return (this.u8() << 24) >> 24;
+      case 0xd1:
+        return (this.u16be() << 16) >> 16;
+      case 0xd2:
+        return this.u32be() | 0;
+      case 0xd3:
+        return narrow(BigInt.asIntN(64, this.big64be()));
+      default:
+        throw wrong('a number');
+    }
+  }
+
+  /** What writeBigInteger writes. */
+  bigInteger(): number | bigint {
+    const tag = this.#bytes[this.position] ?? 0;
+    if ((tag < 0xa0 || tag > 0xbf) && tag !== 0xd9) {
+      const value = this.number();
+      if (typeof value === 'number' && !Number.isSafeInteger(value)) throw wrong('an integer');
+      return value;
+    }
+    const digits = this.string(0xff);
+    if (!/^-?[1-9][0-9]{0,99}$/.test(digits)) throw wrong('an integer');
+    return BigInt(digits);
+  }
+
+  /** Text of at most `bytesMax` bytes of UTF-8. */
+  string(bytesMax: number): string {
+    const tag = this.u8();
+    let length: number;
+    if (tag >= 0xa0 && tag <= 0xbf) length = tag & 0x1f;
+    else if (tag === 0xd9) length = this.u8();
+    else if (tag === 0xda) length = this.u16be();
+    else if (tag === 0xdb) length = this.u32be();
+    else throw wrong('a text');
+    if (length > bytesMax) throw wrong(`a text of at most ${bytesMax} bytes`);
+    return this.utf8(length);
+  }
+
+  /** Bytes, as a view of the frame. */
+  binary(): Uint8Array {
+    const tag = this.u8();
+    if (tag === 0xc4) return this.raw(this.u8());
+    if (tag === 0xc5) return this.raw(this.u16be());
+    if (tag === 0xc6) return this.raw(this.u32be());
+    throw wrong('bytes');
+  }
+
+  /** Goes over one value, of any type. */
+  skip(): void {
+    // Values that are still to be gone over; each has a byte at least, so the walk is bounded by the frame.
+    for (let left = 1; left > 0; left--) {
+      left += this.#skipHead();
+      if (left > this.remaining + 1) throw cutShort();
+    }
+  }
+
+  /** Goes over one value, of an array or map its head alone, and returns how many belong to it. */
+  #skipHead(): number {
+    const tag = this.u8();
+    if (tag < 0x80 || tag >= 0xe0) return 0;
+    if (tag < 0x90) return (tag & 0x0f) * 2;
+    if (tag < 0xa0) return tag & 0x0f;
+    if (tag < 0xc0) return this.#over(tag & 0x1f);
+    switch (tag) {
+      case 0xc0:
+      case 0xc2:
+      case 0xc3:
+        return 0;
+      case 0xc4:
+      case 0xd9:
+        return this.#over(this.u8());
+      case 0xc5:
+      case 0xda:
+        return this.#over(this.u16be());
+      case 0xc6:
+      case 0xdb:
+        return this.#over(this.u32be());
+      case 0xc7:
+        return this.#over(this.u8() + 1);
+      case 0xc8:
+        return this.#over(this.u16be() + 1);
+      case 0xc9:
+        return this.#over(this.u32be() + 1);
+      case 0xcc:
+      case 0xd0:
+        return this.#over(1);
+      case 0xcd:
+      case 0xd1:
+        return this.#over(2);
+      case 0xca:
+      case 0xce:
+      case 0xd2:
+        return this.#over(4);
+      case 0xcb:
+      case 0xcf:
+      case 0xd3:
+        return this.#over(8);
+      case 0xd4:
+      case 0xd5:
+      case 0xd6:
+      case 0xd7:
+      case 0xd8:
+        return this.#over(1 + 2 ** (tag - 0xd4));
+      case 0xdc:
+        return this.u16be();
+      case 0xdd:
+        return this.u32be();
+      case 0xde:
+        return this.u16be() * 2;
+      case 0xdf:
+        return this.u32be() * 2;
+      default:
+        throw new CausewayError('CAUSEWAY_BAD_FRAME', 'a byte that no MessagePack value starts with');
+    }
+  }
+
+  #over(count: number): 0 {
+    this.raw(count);
+    return 0;
+  }
+}
+
+/** A number where it is exact. */
+function narrow(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+function cutShort(): CausewayError {
+  return new CausewayError('CAUSEWAY_BAD_FRAME', 'a frame that is cut short');
+}
+
+function wrong(expected: string): CausewayError {
+  return new CausewayError('CAUSEWAY_BAD_REQUEST', `${expected} was expected`);
+}
