@@ -13,10 +13,15 @@ import type { IncomingMessage, Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ERRORS, type ErrorCode } from '@causeway/protocol';
-import { type RawData, WebSocket, WebSocketServer } from 'ws';
+import { type ClientOptions, type RawData, type ServerOptions, WebSocket, WebSocketServer } from 'ws';
 
-/** How long the other side may take to answer a close before the socket is cut. Milliseconds. */
-const CLOSE_TIMEOUT_MS = 1_000;
+/**
+ * `closeTimeout`: how long the other side may take to answer a close before the socket is cut, in milliseconds.
+ * The type declarations lack it.
+ */
+const COMMON = { perMessageDeflate: false, closeTimeout: 1_000 } satisfies ServerOptions & {
+  closeTimeout: number;
+};
 
 export interface ConnectionHandlers {
   /** A frame; possibly a view into a larger buffer. Must not throw. */
@@ -142,14 +147,14 @@ export class Connection {
 /** Accepts the WebSockets of `server`. Ends with the server; open connections are their owner's to close. */
 export function acceptWebSockets(options: AcceptOptions): void {
   const { server, path, subprotocol } = options;
-  const sockets = new WebSocketServer({
+  const settings: ServerOptions = {
+    ...COMMON,
     noServer: true,
     clientTracking: false,
-    perMessageDeflate: false,
     maxPayload: options.frameBytesMax,
-    closeTimeout: CLOSE_TIMEOUT_MS,
     handleProtocols: () => subprotocol,
-  });
+  };
+  const sockets = new WebSocketServer(settings);
   let open = 0;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
@@ -183,15 +188,15 @@ export function originAllowed(origin: string | undefined, allowOrigin: readonly 
 
 /** Dials; `opened` or `failed` follows, unless the returned function is called first: then `failed` does. */
 export function dialWebSocket(options: DialOptions): (reason: string) => void {
+  const settings: ClientOptions = {
+    ...COMMON,
+    followRedirects: false,
+    handshakeTimeout: options.timeoutMs,
+    maxPayload: options.frameBytesMax,
+  };
   let ws: WebSocket;
   try {
-    ws = new WebSocket(options.address, options.subprotocol, {
-      perMessageDeflate: false,
-      followRedirects: false,
-      handshakeTimeout: options.timeoutMs,
-      maxPayload: options.frameBytesMax,
-      closeTimeout: CLOSE_TIMEOUT_MS,
-    });
+    ws = new WebSocket(options.address, options.subprotocol, settings);
   } catch (error) {
     setImmediate(() => options.failed(error instanceof Error ? error.message : String(error)));
     return () => undefined;

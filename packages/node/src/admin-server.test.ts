@@ -1,0 +1,185 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { AdminServer, type AdminServerOptions } from './admin-server.js';
+import { memoryLog } from './testing/scratch.js';
+import { status } from './testing/status.js';
+
+async function start(
+  change: Partial<AdminServerOptions> = {},
+): Promise<{ url: string; server: AdminServer }> {
+  const server = new AdminServer({
+    status: () => status(),
+    metrics: { contentType: 'text/plain', text: () => Promise.resolve('causeway_ready 1\n') },
+    adminToken: undefined,
+    allowOrigin: [],
+    log: memoryLog(),
+    ...change,
+  });
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  onTestFinished(() => server.close());
+  return { url: `http://127.0.0.1:${port}`, server };
+}
+
+describe('The admin port', () => {
+  test('says that the process lives, whatever the replica is', async () => {
+    const { url } = await start({ status: () => status({ ready: false, reasons: ['joining'] }) });
+
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
+  test('is ready when the replica is', async () => {
+    const { url } = await start();
+
+    const answer = await fetch(`${url}/readyz`);
+
+    expect([answer.status, await answer.json()]).toEqual([200, { ready: true, reasons: [] }]);
+  });
+
+  test('is not ready, with the reasons, while the replica joins', async () => {
+    const { url } = await start({ status: () => status({ ready: false, reasons: ['joining'] }) });
+
+    const answer = await fetch(`${url}/readyz`);
+
+    expect([answer.status, await answer.json()]).toEqual([503, { ready: false, reasons: ['joining'] }]);
+  });
+
+  test('is not ready once the node stops', async () => {
+    const { url, server } = await start();
+    server.stop('stopping');
+
+    const answer = await fetch(`${url}/readyz`);
+
+    expect([answer.status, await answer.json()]).toEqual([503, { ready: false, reasons: ['stopping'] }]);
+  });
+
+  test('tells the status', async () => {
+    const { url } = await start();
+
+    expect(await (await fetch(`${url}/v1/status`)).json()).toMatchObject({
+      replica: 'eu.00000001',
+      region: 'eu',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      ready: true,
+      versionVector: { 'eu.00000001': 7, 'us.00000002': 3 },
+      digest: { root: '0123456789abcdef0123456789abcdef' },
+      conflicts: { register: 1, set: 2, counter: 0 },
+      settled: true,
+      peers: [
+        {
+          replica: 'us.00000002',
+          region: 'us',
+          address: 'ws://us.example:7500',
+          state: 'connected',
+          lagMs: 41,
+          backlogTransactions: 3,
+          clockOffsetMs: -2,
+        },
+      ],
+    });
+  });
+
+  test('serves metrics and a page', async () => {
+    const { url } = await start();
+
+    expect(await (await fetch(`${url}/metrics`)).text()).toBe('causeway_ready 1\n');
+    expect(await (await fetch(url)).text()).toContain('us.00000002');
+  });
+
+  test('shows what a peer calls itself as text', async () => {
+    const [peer] = status().peers;
+    const peers = peer ? [{ ...peer, address: '<script>' }] : [];
+    const { url } = await start({ status: () => status({ peers }) });
+
+    expect(await (await fetch(url)).text()).not.toContain('<script>');
+  });
+
+  test.each([
+    {
+      name: 'no token, none configured',
+      token: undefined,
+      given: undefined,
+      path: '/v1/admin/drain',
+      want: 403,
+    },
+    {
+      name: 'a token, none configured',
+      token: undefined,
+      given: 'secret',
+      path: '/v1/admin/drain',
+      want: 403,
+    },
+    { name: 'no token', token: 'secret', given: undefined, path: '/v1/admin/drain', want: 403 },
+    { name: 'a wrong token', token: 'secret', given: 'Secret', path: '/v1/admin/drain', want: 403 },
+    {
+      name: 'no token, on a path that is not there',
+      token: 'secret',
+      given: undefined,
+      path: '/x',
+      want: 403,
+    },
+    { name: 'the token', token: 'secret', given: 'secret', path: '/v1/admin/drain', want: 501 },
+    {
+      name: 'the token, on a path that is not there',
+      token: 'secret',
+      given: 'secret',
+      path: '/x',
+      want: 404,
+    },
+    { name: 'the token, where only GET goes', token: 'secret', given: 'secret', path: '/readyz', want: 405 },
+  ])('answers a POST with $name by $want', async ({ token, given, path, want }) => {
+    const { url } = await start({ adminToken: token });
+
+    const answer = await fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: given === undefined ? {} : { authorization: `Bearer ${given}` },
+    });
+
+    expect(answer.status).toBe(want);
+    expect(await answer.json()).toMatchObject({ error: { code: expect.stringMatching(/^CAUSEWAY_/) } });
+  });
+
+  test('does not remove members yet', async () => {
+    const { url } = await start({ adminToken: 'secret' });
+
+    const answer = await fetch(`${url}/v1/members/us.00000002`, {
+      method: 'DELETE',
+      headers: { authorization: 'Bearer secret' },
+    });
+
+    expect([answer.status, await answer.json()]).toMatchObject([
+      501,
+      { error: { code: 'CAUSEWAY_NOT_IMPLEMENTED' } },
+    ]);
+  });
+
+  test.each([
+    { name: 'an unknown path', path: '/v2', method: 'GET', want: 404 },
+    { name: 'PUT', path: '/readyz', method: 'PUT', want: 405 },
+  ])('refuses $name', async ({ path, method, want }) => {
+    const { url } = await start();
+
+    expect((await fetch(`${url}${path}`, { method })).status).toBe(want);
+  });
+
+  test('refuses a browser, except of an allowed origin', async () => {
+    const { url } = await start({ allowOrigin: ['https://good.example'] });
+    const get = (origin: string) => fetch(`${url}/v1/status`, { headers: { origin } });
+
+    const refused = await get('https://evil.example');
+
+    expect([refused.status, await refused.json()]).toMatchObject([
+      403,
+      { error: { code: 'CAUSEWAY_ORIGIN_REFUSED' } },
+    ]);
+    expect((await get('https://good.example')).status).toBe(200);
+  });
+
+  test('answers 500 and lives when figures cannot be had', async () => {
+    let failing = true;
+    const text = () => (failing ? Promise.reject(new Error('no')) : Promise.resolve('figures'));
+    const { url } = await start({ metrics: { contentType: 'text/plain', text } });
+
+    expect((await fetch(`${url}/metrics`)).status).toBe(500);
+    failing = false;
+    expect((await fetch(`${url}/metrics`)).status).toBe(200);
+  });
+});

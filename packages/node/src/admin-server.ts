@@ -1,0 +1,176 @@
+/**
+ * The admin port: health, readiness, metrics and status of this node, for probes, Prometheus and people.
+ *
+ * Reading needs no token; the port is loopback's unless the operator says otherwise. What changes something is
+ * 403 without the admin token, also when no token is configured. A browser's Origin must be an allowed one.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { CausewayError, SOFTWARE_VERSION } from '@causeway/protocol';
+import type { Log, Replica } from '@causeway/replica';
+import type { ListenAddress } from './client-facing.js';
+import { answerError, answerJson, closeListener, createListener, listen } from './listener.js';
+import { statusPage } from './status-page.js';
+import { originAllowed } from './websocket.js';
+
+type Status = ReturnType<Replica['status']>;
+
+const CONNECTIONS_MAX = 256;
+
+/** Known, and not in this version: 501 for who has the token. */
+const LATER = [
+  { method: 'POST', path: /^\/v1\/admin\/(drain|resume|quarantine|release|scrub)$/ },
+  { method: 'DELETE', path: /^\/v1\/members\/[^/]+$/ },
+];
+
+export interface AdminServerOptions {
+  readonly status: () => Status;
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly adminToken: string | undefined;
+  readonly allowOrigin: readonly string[];
+  readonly log: Log;
+}
+
+export class AdminServer {
+  private readonly server: Server;
+  /** Why the node is not ready although the replica is: it is stopping. */
+  private stopping: string | undefined;
+
+  constructor(private readonly options: AdminServerOptions) {
+    this.server = createListener({
+      connectionsMax: CONNECTIONS_MAX,
+      handle: (request, response) => {
+        // Bodies mean nothing here yet.
+        request.resume();
+        this.answer(request, response).catch((error: unknown) => {
+          if (!(error instanceof CausewayError)) options.log.error({ err: error }, 'the admin port failed');
+          if (response.headersSent) response.destroy();
+          else answerError(response, error instanceof CausewayError ? error : internalError(error));
+        });
+      },
+    });
+  }
+
+  listen(address: ListenAddress): Promise<ListenAddress> {
+    return listen(this.server, '--admin-listen', address);
+  }
+
+  /** From now on /readyz is 503, for this reason. */
+  stop(reason: string): void {
+    this.stopping = reason;
+  }
+
+  close(): Promise<void> {
+    return closeListener(this.server);
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const { method = 'GET' } = request;
+    if (!originAllowed(request.headers.origin, this.options.allowOrigin)) {
+      throw new CausewayError(
+        'CAUSEWAY_ORIGIN_REFUSED',
+        'this Origin is not among the allowed ones (--allow-origin)',
+      );
+    }
+    if (method === 'POST' || method === 'DELETE') {
+      this.checkToken(request);
+      if (LATER.some((later) => later.method === method && later.path.test(path))) {
+        throw new CausewayError('CAUSEWAY_NOT_IMPLEMENTED', `${method} ${path} is not in this version`);
+      }
+    }
+    const page = this.page(path);
+    if (page === undefined) throw new CausewayError('CAUSEWAY_NOT_FOUND', `there is no ${path} on this port`);
+    if (method !== 'GET' && method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      throw new CausewayError('CAUSEWAY_METHOD_NOT_ALLOWED', `${path} takes GET only`);
+    }
+    await page(response);
+  }
+
+  private page(path: string): ((response: ServerResponse) => void | Promise<void>) | undefined {
+    switch (path) {
+      case '/healthz':
+        return (response) => answerJson(response, 200, {});
+      case '/readyz':
+        return (response) => this.readiness(response);
+      case '/metrics':
+        return (response) => this.figures(response);
+      case '/v1/status':
+        return (response) => answerJson(response, 200, describeStatus(this.current()));
+      case '/':
+        return (response) => answerText(response, 'text/html; charset=utf-8', statusPage(this.current()));
+      default:
+        return undefined;
+    }
+  }
+
+  private current(): Status {
+    const status = this.options.status();
+    if (this.stopping === undefined) return status;
+    return { ...status, ready: false, reasons: [...status.reasons, this.stopping] };
+  }
+
+  private readiness(response: ServerResponse): void {
+    const { ready, reasons } = this.current();
+    answerJson(response, ready ? 200 : 503, { ready, reasons });
+  }
+
+  private async figures(response: ServerResponse): Promise<void> {
+    const { metrics } = this.options;
+    answerText(response, metrics.contentType, await metrics.text());
+  }
+
+  private checkToken(request: IncomingMessage): void {
+    const { adminToken } = this.options;
+    const [, given] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? [];
+    if (adminToken === undefined) {
+      throw new CausewayError('CAUSEWAY_FORBIDDEN', 'this node has no admin token (--admin-token-file)');
+    }
+    if (given === undefined || !timingSafeEqual(sha256(given), sha256(adminToken))) {
+      throw new CausewayError('CAUSEWAY_FORBIDDEN', 'this needs the admin token: Authorization: Bearer …');
+    }
+  }
+}
+
+/** As /v1/status tells it. */
+export function describeStatus(status: Status): Record<string, unknown> {
+  const { replica, region, ready, reasons, writable, versionVector, digest, settled, conflicts } = status;
+  return {
+    replica,
+    region,
+    version: SOFTWARE_VERSION,
+    ready,
+    reasons,
+    writable,
+    versionVector: Object.fromEntries(versionVector),
+    digest: { root: digest },
+    settled,
+    conflicts,
+    peers: status.peers.map((peer) => ({
+      replica: peer.replica,
+      region: peer.region,
+      address: peer.address,
+      state: peer.state,
+      lagMs: peer.lagMs,
+      backlogTransactions: peer.backlogTransactions,
+      clockOffsetMs: peer.clockOffsetMs,
+      unacknowledgedSeconds: peer.unacknowledgedSeconds,
+    })),
+    oldestUnstableSeconds: status.oldestUnstableSeconds,
+  };
+}
+
+function answerText(response: ServerResponse, type: string, text: string): void {
+  response.writeHead(200, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+function internalError(cause: unknown): CausewayError {
+  return new CausewayError('CAUSEWAY_INTERNAL', 'this failed; the log says more', { cause });
+}
+
+/** Equal lengths, so that the comparison tells nothing of the token's. */
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,38 @@
+/** A replica's status for tests of what shows it. */
+import { replicaId } from '@causeway/crdt';
+import type { Replica } from '@causeway/replica';
+
+type Status = ReturnType<Replica['status']>;
+
+export function status(change: Partial<Status> = {}): Status {
+  const self = replicaId('eu.00000001');
+  const peer = replicaId('us.00000002');
+  return {
+    replica: self,
+    region: 'eu',
+    ready: true,
+    reasons: [],
+    writable: true,
+    versionVector: new Map([
+      [self, 7],
+      [peer, 3],
+    ]),
+    digest: '0123456789abcdef0123456789abcdef',
+    settled: true,
+    conflicts: { register: 1, set: 2, counter: 0 },
+    peers: [
+      {
+        replica: peer,
+        region: 'us',
+        address: 'ws://us.example:7500',
+        state: 'connected',
+        lagMs: 41,
+        backlogTransactions: 3,
+        clockOffsetMs: -2,
+        unacknowledgedSeconds: 0.5,
+      },
+    ],
+    oldestUnstableSeconds: 0.25,
+    ...change,
+  };
+}
