@@ -89,6 +89,11 @@ export const ERRORS = {
     retryable: true,
     meaning: 'The node is joining and has not caught up with its peers yet.',
   },
+  CAUSEWAY_READ_FAILED: {
+    status: 503,
+    retryable: true,
+    meaning: 'The disk failed to read what was asked for; nothing was changed.',
+  },
   CAUSEWAY_READ_ONLY: {
     status: 503,
     retryable: true,

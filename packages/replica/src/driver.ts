@@ -4,8 +4,9 @@
  *
  * The host defers `pump` to the end of its current turn, so that all events of one turn share a commit.
  */
-import type { Event, ScanEntry, StoredReplica } from './events.js';
+
 import type { Now } from './environment.js';
+import type { Event, ScanEntry, StoredReplica } from './events.js';
 import type { Batch, Scan, Send } from './ready.js';
 import type { Replica } from './replica.js';
 

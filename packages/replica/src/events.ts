@@ -31,14 +31,24 @@ export type Event =
       /** Opaque, from the page before. */
       readonly after?: string;
     }
-  | { readonly type: 'watch'; readonly session: SessionId; readonly request: number; readonly filter: WatchFilter }
+  | {
+      readonly type: 'watch';
+      readonly session: SessionId;
+      readonly request: number;
+      readonly filter: WatchFilter;
+    }
   | { readonly type: 'unwatch'; readonly session: SessionId; readonly request: number }
   | { readonly type: 'session-closed'; readonly session: SessionId }
   /** A dial asked for by `Ready` has opened (`address`), or a peer has dialled us (no address). */
   | { readonly type: 'link-opened'; readonly link: LinkId; readonly address?: string }
   | { readonly type: 'link-message'; readonly link: LinkId; readonly message: PeerMessage }
   /** Also what a dial that failed ends with; `address` as in the dial. */
-  | { readonly type: 'link-closed'; readonly link: LinkId; readonly address?: string; readonly reason: string }
+  | {
+      readonly type: 'link-closed';
+      readonly link: LinkId;
+      readonly address?: string;
+      readonly reason: string;
+    }
   /** Answers to `loads` and `scans` of a Ready, by their id. */
   | { readonly type: 'loaded'; readonly id: number; readonly values: readonly (Uint8Array | undefined)[] }
   | { readonly type: 'scanned'; readonly id: number; readonly entries: readonly ScanEntry[] }

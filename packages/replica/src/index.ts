@@ -1,1 +1,10 @@
-export {};
+/** The sans-I/O state machine of a store node: every decision, no I/O. */
+export * from './driver.js';
+export * from './environment.js';
+export * from './events.js';
+export { LINK_SILENCE_MS, SUBSCRIPTION_WINDOW_BYTES } from './limits.js';
+export * from './ready.js';
+export { Replica } from './replica.js';
+export type { ConflictRecord, ConflictSide } from './replication/conflicts.js';
+export type { PeerStatus, Status } from './status.js';
+export { START_RANGES } from './store/keyspace.js';

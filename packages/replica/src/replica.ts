@@ -1,0 +1,430 @@
+/**
+ * Replica: the state machine of a node. It routes events to those who decide, and hands out what they want.
+ *
+ * One turn of `poll`: remote chunks first, then housekeeping, then local requests, all into the forming commit;
+ * then, if no batch is in flight, the commit is sealed and handed out. While a batch is being written the next
+ * one is executed.
+ */
+import { dominates, type ReplicaId, seqOf } from '@causeway/crdt';
+import { CausewayError } from '@causeway/protocol';
+import { assert, unreachable } from './assert.js';
+import type { Environment, Millis, Now, ReplicaConfig } from './environment.js';
+import type { Event, StoredReplica } from './events.js';
+import { HOUSEKEEPING_INTERVAL_MS } from './limits.js';
+import { Readiness } from './readiness.js';
+import type { Batch, Ready } from './ready.js';
+import { ChunkApplier } from './replication/apply-chunk.js';
+import { type ConflictRecord, Conflicts } from './replication/conflicts.js';
+import { Intake } from './replication/intake.js';
+import { Members } from './replication/members.js';
+import { Neighbours } from './replication/neighbours.js';
+import { OwnCommits } from './replication/own-commits.js';
+import { KeyListing } from './session/listing.js';
+import { Requests } from './session/requests.js';
+import type { PeerStatus, Status } from './status.js';
+import type { LoggedChunk } from './store/commit.js';
+import { Housekeeping, type Job } from './store/housekeeping.js';
+import { initialRecords } from './store/initial.js';
+import { KIND, textOfKey } from './store/keyspace.js';
+import { Store } from './store/store.js';
+import { Unstable } from './store/unstable.js';
+import { Watches } from './store/watches.js';
+
+export class Replica {
+  readonly id: ReplicaId;
+  /** Random number of this process start, in every chunk that it makes. */
+  readonly start: number;
+  private readonly store: Store;
+  private readonly members: Members;
+  private readonly conflictFeed: Conflicts;
+  private readonly watches: Watches;
+  private readonly requests: Requests;
+  private readonly intake: Intake;
+  private readonly neighbours: Neighbours;
+  private readonly housekeeping: Housekeeping;
+  private readonly ownCommits: OwnCommits;
+  private readonly readiness: Readiness;
+  private readonly unstable: Unstable;
+  private readonly lagMs = new Map<ReplicaId, number>();
+  private jobs: Job[] = [];
+  private nextHousekeepingAt = 0;
+  private draining = false;
+  /** Its store refuses writes; what it has is served. */
+  private readOnly = false;
+  private amnesia: string | undefined;
+  private dirty = true;
+
+  private constructor(
+    stored: StoredReplica,
+    private readonly config: ReplicaConfig,
+    private readonly env: Environment,
+    now: Now,
+  ) {
+    this.start = 1 + Math.floor(env.random() * (2 ** 48 - 1));
+    this.store = new Store(stored, this.start, env);
+    this.store.now = now;
+    this.id = this.store.self;
+    this.members = new Members(this.store);
+    this.members.restore(stored.entries);
+    this.conflictFeed = new Conflicts(env.telemetry);
+    this.watches = new Watches(this.store);
+    this.requests = new Requests(this.store, this.watches, env);
+    this.ownCommits = new OwnCommits(env.telemetry, now.monotonic);
+    this.readiness = new Readiness(config.seeds, now.monotonic, this.store.wasReady);
+    this.unstable = new Unstable();
+    this.intake = new Intake(
+      this.store,
+      new ChunkApplier(this.store, this.conflictFeed, this.watches),
+      env,
+      (origin) => -(this.neighbours.linkTo(origin)?.offsetMs ?? 0),
+      (origin, seconds) => {
+        this.lagMs.set(origin, seconds * 1000);
+        env.telemetry.lag(origin, seconds);
+      },
+    );
+    this.neighbours = new Neighbours(
+      this.store,
+      this.members,
+      this.intake,
+      config,
+      this.start,
+      env,
+      {
+        answered: (address, hello) => this.readiness.answered(address, hello.versionVector),
+        amnesia: (message) => this.forgot(message),
+        reported: (replica) => this.reported(replica),
+      },
+      now,
+    );
+    this.housekeeping = new Housekeeping(
+      this.store,
+      (job) => {
+        this.jobs.push(job);
+      },
+      (set, element, add, at) => {
+        this.conflictFeed.add({
+          type: 'set',
+          key: set.userKey,
+          winner: { value: element.element, replica: add.replica },
+          loser: { replica: [...(set.meta.clear?.by.keys() ?? [])][0] ?? add.replica },
+          at: at.wall,
+        });
+      },
+    );
+    this.store.expiryWanted = (at) => this.housekeeping.expiryWanted(at);
+    this.store.purgeWanted = (key) => this.housekeeping.purge(key);
+    this.store.onDurableChunks = (chunks, at) => this.durableChunks(chunks, at);
+    this.housekeeping.restart(purgesOf(stored));
+  }
+
+  /**
+   * The replica of a directory, from what START_RANGES of its store hold.
+   *
+   * @throws CausewayError CAUSEWAY_DATA_UNREADABLE, CAUSEWAY_CORRUPT
+   */
+  static open(stored: StoredReplica, config: ReplicaConfig, env: Environment, now: Now): Replica {
+    return new Replica(stored, config, env, now);
+  }
+
+  /** First batch of a new directory: its identity and an empty replica record. */
+  static initialBatch(config: ReplicaConfig, env: Environment, now: Now): Batch {
+    return initialRecords(config.region, env, now);
+  }
+
+  /** The only way in. Nothing from outside makes it throw. */
+  step(event: Event, now: Now): void {
+    this.store.now = now;
+    this.dirty = true;
+    switch (event.type) {
+      case 'request': {
+        const refusal = this.refusal(event.operations.every(({ op }) => READS.has(op)));
+        if (refusal === undefined) this.requests.add(event);
+        else this.requests.fail(event.session, event.request, refusal);
+        return;
+      }
+      case 'list-keys': {
+        const refusal = this.refusal(true);
+        if (refusal !== undefined) return this.requests.fail(event.session, event.request, refusal);
+        return this.list(event, now);
+      }
+      case 'watch':
+        return this.watches.add(event.session, event.request, event.filter);
+      case 'unwatch':
+        return this.watches.remove(event.session, event.request);
+      case 'session-closed':
+        return this.watches.closeSession(event.session);
+      case 'link-opened':
+        return this.neighbours.opened(event.link, event.address, now);
+      case 'link-message':
+        return this.neighbours.message(event.link, event.message, now);
+      case 'link-closed':
+        return this.neighbours.closed(event.link, event.reason, now);
+      case 'loaded':
+        return this.store.loaded(event.id, event.values);
+      case 'scanned':
+        return this.store.scanned(event.id, event.entries);
+      case 'read-failed':
+        this.env.log.error({ error: event.error }, 'reading the store failed');
+        return this.store.readFailed(event.id);
+      case 'write-failed':
+        return this.writeFailed(event.error);
+      case 'store-reopened':
+        return this.reopened(event.records, now);
+      case 'tick':
+        return;
+      case 'drain':
+        this.draining = true;
+        this.neighbours.bye();
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  /** The only way out: what is to be done now, or undefined when there is nothing. */
+  poll(writeInFlight: boolean): Ready | undefined {
+    const { store } = this;
+    const { now } = store;
+    if (this.dirty) {
+      this.dirty = false;
+      this.housekeep(now);
+      if (!this.readOnly) this.execute(now);
+      this.neighbours.tick(now);
+    }
+    const batch = writeInFlight || this.readOnly ? undefined : store.seal();
+    const outbox = store.takeOutbox();
+    const loads = store.takeLoads();
+    const scans = store.takeScans();
+    if (batch === undefined && outbox.length === 0 && loads.length === 0 && scans.length === 0)
+      return undefined;
+    // What was sealed has made room for what had to wait.
+    if (batch !== undefined) this.dirty = true;
+    return { outbox, loads, scans, ...(batch === undefined ? {} : { batch }) };
+  }
+
+  /** The batch in flight is durable. */
+  advance(now: Now): void {
+    this.store.now = now;
+    this.dirty = true;
+    this.store.advance(now);
+    this.members.settle();
+    this.check(now);
+  }
+
+  /** Monotonic ms at which a tick is wanted. */
+  deadline(): Millis | undefined {
+    const { monotonic, wall } = this.store.now;
+    const expiry = this.housekeeping.deadline;
+    return Math.min(
+      this.neighbours.deadline,
+      this.readiness.deadline,
+      this.nextHousekeepingAt,
+      expiry === undefined ? Number.POSITIVE_INFINITY : monotonic + Math.max(1, expiry - wall),
+    );
+  }
+
+  /** Every linked peer has acknowledged everything, and nothing waits to be executed. */
+  drained(): boolean {
+    if (this.requests.waiting > 0 || !dominates(this.store.durable, this.store.executed)) return false;
+    const own = seqOf(this.store.durable, this.id);
+    for (const link of this.neighbours.upLinks()) {
+      if (seqOf(this.members.get(link.replica)?.latest ?? new Map(), this.id) < own) return false;
+    }
+    return true;
+  }
+
+  /** @throws CausewayError CAUSEWAY_BAD_REQUEST when `after` is no position of the feed. */
+  conflicts(after: string | undefined, limit: number): { conflicts: ConflictRecord[]; after: string } {
+    return this.conflictFeed.page(after, limit);
+  }
+
+  status(now: Now): Status {
+    const reasons = this.reasons();
+    return {
+      replica: this.id,
+      region: this.config.region,
+      ready: reasons.length === 0,
+      reasons,
+      writable: !this.readOnly && this.amnesia === undefined,
+      versionVector: new Map(this.store.durable),
+      digest: this.store.durableRoot.toHex(),
+      settled: this.housekeeping.settled,
+      conflicts: { ...this.conflictFeed.counts },
+      peers: [...this.members.all()].map(({ member }) => this.peerStatus(member.replica, now)),
+      oldestUnstableSeconds: this.unstable.age(now.monotonic),
+    };
+  }
+
+  // Routing
+
+  private execute(now: Now): void {
+    this.intake.apply(now);
+    const { jobs } = this;
+    if (jobs.length > 0) {
+      this.jobs = [];
+      for (const job of jobs) {
+        if (job.slots.every(({ loaded }) => loaded)) job.run(now);
+        else this.jobs.push(job);
+      }
+    }
+    this.requests.execute(now);
+    this.check(now);
+  }
+
+  private housekeep(now: Now): void {
+    if (this.readOnly) return;
+    this.housekeeping.expire(now);
+    if (now.monotonic < this.nextHousekeepingAt) return;
+    this.nextHousekeepingAt = now.monotonic + HOUSEKEEPING_INTERVAL_MS;
+    const stable = this.members.stable();
+    this.unstable.sample(this.store.durable, stable, now.monotonic);
+    this.housekeeping.compact(stable);
+    this.housekeeping.forget(now);
+    // A seed that has never been met may still want the log from its beginning.
+    if (this.readiness.isReady && this.readiness.allAnswered) this.housekeeping.cutLog(this.members.held());
+    this.members.saveReports();
+  }
+
+  private check(now: Now): void {
+    if (!this.readiness.check(this.store.durable, now.monotonic)) return;
+    this.env.log.info({}, 'ready');
+    this.store.wasReady = true;
+    this.store.commitReplicaRecord();
+  }
+
+  private durableChunks(chunks: readonly LoggedChunk[], now: Now): void {
+    for (const { origin, lastSeq } of chunks) {
+      if (origin === this.id) this.ownCommits.committed(lastSeq, now.monotonic);
+    }
+    this.neighbours.durableChunks(chunks, now);
+  }
+
+  private reported(replica: ReplicaId): void {
+    const state = this.members.get(replica);
+    if (state === undefined) return;
+    let all = seqOf(this.store.durable, this.id);
+    for (const { latest } of this.members.all()) all = Math.min(all, seqOf(latest, this.id));
+    this.ownCommits.acknowledged(replica, seqOf(state.latest, this.id), all, this.store.now.monotonic);
+  }
+
+  private list(event: Event & { type: 'list-keys' }, now: Now): void {
+    try {
+      const listing = new KeyListing(this.store, event, now);
+      this.requests.whenReached(event.session, () => this.store.whenDurable(() => listing.readOn()));
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      this.requests.fail(event.session, event.request, error);
+    }
+  }
+
+  // Trouble
+
+  private refusal(onlyReads: boolean): CausewayError | undefined {
+    if (!this.readiness.isReady) {
+      return new CausewayError(
+        'CAUSEWAY_NOT_READY',
+        'the node is joining: it serves when its seeds have answered and it has caught up with them',
+      );
+    }
+    if (this.draining) {
+      return new CausewayError('CAUSEWAY_DRAINING', 'the node is stopping: send the request to another');
+    }
+    if (onlyReads) return undefined;
+    if (this.amnesia !== undefined) {
+      return new CausewayError('CAUSEWAY_AMNESIA', `${this.amnesia}: it takes no writes`);
+    }
+    if (this.readOnly) {
+      return new CausewayError(
+        'CAUSEWAY_READ_ONLY',
+        'the disk of the node refuses writes: it serves reads, and writes again when the disk does',
+      );
+    }
+    return undefined;
+  }
+
+  private reasons(): string[] {
+    const reasons: string[] = [];
+    if (!this.readiness.isReady) reasons.push('joining');
+    if (this.draining) reasons.push('draining');
+    if (this.readOnly) reasons.push('read-only');
+    if (this.amnesia !== undefined) reasons.push('amnesia');
+    if (!this.readiness.isReady && this.intake.unreachable.length > 0) reasons.push('needs-repair');
+    return reasons;
+  }
+
+  private forgot(message: string): void {
+    if (this.amnesia === undefined) this.env.log.error({ code: 'CAUSEWAY_AMNESIA' }, message);
+    this.amnesia = message;
+  }
+
+  private writeFailed(error: unknown): void {
+    if (!this.readOnly)
+      this.env.log.error({ error }, 'a write failed: read-only until the disk writes again');
+    this.readOnly = true;
+    const unknown = new CausewayError(
+      'CAUSEWAY_OUTCOME_UNKNOWN',
+      'the disk failed while the write was under way: it may or may not have been applied',
+    );
+    for (const send of this.store.discard()) {
+      if (send.type === 'reply') {
+        this.requests.fail(send.session, send.request, unknown);
+      } else if (send.type === 'message') {
+        this.store.send(send);
+      }
+    }
+    this.jobs = [];
+    this.requests.failAll(
+      new CausewayError('CAUSEWAY_READ_ONLY', 'the disk of the node refuses writes: nothing was done'),
+    );
+    this.watches.interrupt();
+  }
+
+  private reopened(records: StoredReplica, now: Now): void {
+    assert(this.readOnly, 'a store is reopened after a failed write');
+    this.readOnly = false;
+    this.store.restore(records);
+    this.members.restore(records.entries);
+    this.housekeeping.restart(purgesOf(records));
+    this.intake.restart(now);
+    this.env.log.info({}, 'the disk writes again');
+  }
+
+  private peerStatus(replica: ReplicaId, now: Now): PeerStatus {
+    const state = this.members.get(replica);
+    const link = this.neighbours.linkTo(replica);
+    const latest = state?.latest ?? new Map();
+    let backlog = 0;
+    for (const [origin, seq] of this.store.durable) backlog += Math.max(0, seq - seqOf(latest, origin));
+    const refused = this.neighbours.refusal(replica) !== undefined;
+    const own = seqOf(this.store.durable, this.id);
+    return {
+      replica,
+      region: state?.member.region ?? '',
+      address: state?.member.address ?? '',
+      state:
+        link !== undefined
+          ? 'connected'
+          : refused
+            ? 'refused'
+            : this.neighbours.isDialling(replica)
+              ? 'connecting'
+              : 'down',
+      lagMs: this.lagMs.get(replica) ?? null,
+      backlogTransactions: backlog,
+      clockOffsetMs: link?.offsetMs ?? null,
+      unacknowledgedSeconds: this.ownCommits.ageBeyond(seqOf(latest, this.id), own, now.monotonic),
+    };
+  }
+}
+
+const READS: ReadonlySet<string> = new Set([
+  'register.get',
+  'set.has',
+  'set.size',
+  'set.values',
+  'counter.get',
+]);
+
+function purgesOf({ entries }: StoredReplica): string[] {
+  return entries.filter(({ key }) => key[0] === KIND.purge).map(({ key }) => textOfKey(key));
+}

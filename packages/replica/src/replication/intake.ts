@@ -1,0 +1,289 @@
+/**
+ * Intake: the chunks of the other origins on their way in: from whom each origin is taken, what has come, and
+ * what waits for its causes.
+ *
+ * Invariants
+ * - Each origin has exactly one subscription, at one neighbour, so nothing is sent twice but what is under way
+ *   when the source changes.
+ * - `received` is contiguous: a chunk is queued only behind what is applied or queued already.
+ * - A chunk is applied when its origin's earlier ones are and its `deps` are covered (causal delivery).
+ * - Unapplied bytes are bounded by the window of each subscription: credit goes back when a chunk is durable.
+ */
+import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import { CausewayError, type Chunk, decodeChunk, type PeerMessage } from '@causeway/protocol';
+import type { Environment, Now } from '../environment.js';
+import { CAUSAL_WAIT_MS, CREDIT_PORTION_BYTES, OVERRIDE_MS } from '../limits.js';
+import type { Slot } from '../store/slot.js';
+import type { Store } from '../store/store.js';
+import { acquireSlots, type ChunkApplier, type ChunkSlots } from './apply-chunk.js';
+
+/** A neighbour as the intake sees it: a link that is up. */
+export interface Source {
+  readonly replica: ReplicaId;
+  /** Newest report of the neighbour. */
+  report(): VersionVector;
+  /** Round trip, ms; infinite while unknown. */
+  roundTripMs(): number;
+  send(message: PeerMessage): void;
+}
+
+interface Pending {
+  readonly chunk: Chunk;
+  readonly bytes: Uint8Array;
+  readonly durableAt: number;
+  readonly from: Source;
+  readonly receivedAt: number;
+  readonly slots: ChunkSlots;
+  /** All of its records have been read. */
+  loaded: boolean;
+}
+
+interface Inflow {
+  readonly origin: ReplicaId;
+  received: number;
+  queue: Pending[];
+  source: Source | undefined;
+  owed: number;
+  /** A hole has been seen and asked for; what is still under way from behind it is passed over. */
+  resumed: boolean;
+  /** Neighbours whose log does not reach back far enough, until asked again. */
+  readonly gaps: Map<ReplicaId, number>;
+  /** Taken from this neighbour until then, because it sent what waits for this origin. */
+  override: { source: Source; until: number } | undefined;
+}
+
+const GAP_RETRY_MS = 5_000;
+
+export class Intake {
+  private readonly inflows = new Map<ReplicaId, Inflow>();
+  private readonly sources = new Map<ReplicaId, Source>();
+
+  constructor(
+    private readonly store: Store,
+    private readonly applier: ChunkApplier,
+    private readonly env: Environment,
+    /** Own wall clock minus that of `origin`, ms, as far as known. */
+    private readonly offsetOf: (origin: ReplicaId) => number,
+    private readonly onLag: (origin: ReplicaId, seconds: number) => void,
+  ) {}
+
+  /** Origins that no neighbour's log reaches for us: only a repair can bring them. */
+  get unreachable(): ReplicaId[] {
+    return [...this.inflows.values()]
+      .filter(({ source, gaps }) => source === undefined && gaps.size > 0)
+      .map(({ origin }) => origin);
+  }
+
+  linkUp(source: Source, now: Now): void {
+    this.sources.set(source.replica, source);
+    this.route(now);
+  }
+
+  linkDown(source: Source, now: Now): void {
+    if (this.sources.get(source.replica) === source) this.sources.delete(source.replica);
+    for (const inflow of this.inflows.values()) {
+      if (inflow.source === source) inflow.source = undefined;
+      if (inflow.override?.source === source) inflow.override = undefined;
+      inflow.gaps.delete(source.replica);
+    }
+    this.route(now);
+  }
+
+  /** Gives every origin that anybody knows its best source. */
+  route(now: Now): void {
+    for (const source of this.sources.values()) {
+      this.inflowOf(source.replica);
+      for (const origin of source.report().keys()) this.inflowOf(origin);
+    }
+    for (const inflow of this.inflows.values()) {
+      this.unblock(inflow, now);
+      const best = this.bestSource(inflow, now);
+      if (best !== inflow.source) this.subscribe(inflow, best);
+    }
+  }
+
+  receive(from: Source, origin: ReplicaId, chunks: readonly Uint8Array[], durableAt: number, now: Now): void {
+    const inflow = this.inflows.get(origin);
+    for (const bytes of chunks) {
+      if (inflow === undefined || inflow.source !== from) {
+        // Under way when the subscription ended: counted if it is here already, else it comes again.
+        this.env.telemetry.duplicateChunk(from.replica);
+        continue;
+      }
+      this.receiveChunk(inflow, from, bytes, durableAt, now);
+    }
+  }
+
+  gap(from: Source, origin: ReplicaId, after: number, first: number, now: Now): void {
+    const inflow = this.inflows.get(origin);
+    if (inflow === undefined || inflow.source !== from) return;
+    inflow.source = undefined;
+    if (!inflow.gaps.has(from.replica)) {
+      this.env.log.error(
+        { origin, peer: from.replica, after, first, code: 'CAUSEWAY_LOG_GAP' },
+        'the log of the peer no longer reaches back to what is missing here: other peers are asked',
+      );
+    }
+    inflow.gaps.set(from.replica, now.monotonic + GAP_RETRY_MS);
+    this.route(now);
+  }
+
+  /** Applies what is ready; returns whether anything was. */
+  apply(now: Now): boolean {
+    let applied = false;
+    for (let again = true; again && !this.store.full; ) {
+      again = false;
+      for (const inflow of this.inflows.values()) {
+        while (!this.store.full && this.applyHead(inflow, now)) again = true;
+      }
+      applied ||= again;
+    }
+    return applied;
+  }
+
+  /** Forgets everything that is not durable. */
+  restart(now: Now): void {
+    for (const inflow of this.inflows.values()) {
+      inflow.source?.send({ type: 'unsubscribe', origin: inflow.origin });
+      inflow.source = undefined;
+      inflow.queue = [];
+      inflow.owed = 0;
+      inflow.received = seqOf(this.store.executed, inflow.origin);
+    }
+    this.route(now);
+  }
+
+  private receiveChunk(inflow: Inflow, from: Source, bytes: Uint8Array, durableAt: number, now: Now): void {
+    const chunk = decodeChunk(bytes);
+    if (chunk.origin !== inflow.origin) {
+      throw new CausewayError(
+        'CAUSEWAY_BAD_CHUNK',
+        `a chunk of ${chunk.origin} came as one of ${inflow.origin}`,
+      );
+    }
+    if (chunk.firstSeq > inflow.received + 1) {
+      // A hole: something was lost on the way, so the stream is asked for again, once, from where it was whole.
+      const { received, origin } = inflow;
+      if (inflow.resumed) return;
+      this.env.log.warn({ origin, peer: from.replica, received, got: chunk.firstSeq }, 'a chunk is missing');
+      this.subscribe(inflow, from);
+      inflow.resumed = true;
+      return;
+    }
+    inflow.resumed = false;
+    if (chunk.lastSeq <= inflow.received) {
+      this.env.telemetry.duplicateChunk(from.replica);
+      this.giveCredit(inflow, from, bytes.length);
+      return;
+    }
+    inflow.received = chunk.lastSeq;
+    const slots = acquireSlots(this.store, chunk);
+    inflow.queue.push({ chunk, bytes, durableAt, from, receivedAt: now.monotonic, slots, loaded: false });
+  }
+
+  private applyHead(inflow: Inflow, now: Now): boolean {
+    const head = inflow.queue[0];
+    if (head === undefined || !this.isReady(head)) return false;
+    inflow.queue.shift();
+    const { chunk, bytes, durableAt, from, slots } = head;
+    const after = seqOf(this.store.executed, chunk.origin);
+    this.store.logRemote({ ...chunk, bytes, durableAt });
+    this.applier.apply(chunk, slots, after, now);
+    for (const transaction of slots) for (const slot of transaction) this.store.release(slot);
+    this.store.whenDurable((durable) => {
+      this.giveCredit(inflow, from, bytes.length);
+      // The origin's time of durability, or of the chunk where that is not known, on this node's clock.
+      const at = (durableAt === 0 ? chunk.at : durableAt) + this.offsetOf(chunk.origin);
+      this.onLag(chunk.origin, Math.max(0, durable.wall - at) / 1000);
+    });
+    return true;
+  }
+
+  private isReady(pending: Pending): boolean {
+    if (!dominates(this.store.executed, pending.chunk.deps)) return false;
+    pending.loaded ||= pending.slots.every((transaction) => transaction.every((slot: Slot) => slot.loaded));
+    return pending.loaded;
+  }
+
+  private giveCredit(inflow: Inflow, from: Source, bytes: number): void {
+    if (inflow.source !== from) return;
+    inflow.owed += bytes;
+    if (inflow.owed < CREDIT_PORTION_BYTES) return;
+    from.send({ type: 'credit', origin: inflow.origin, bytes: inflow.owed });
+    inflow.owed = 0;
+  }
+
+  private inflowOf(origin: ReplicaId): Inflow | undefined {
+    if (origin === this.store.self) return undefined;
+    let inflow = this.inflows.get(origin);
+    if (inflow === undefined) {
+      inflow = {
+        origin,
+        received: seqOf(this.store.executed, origin),
+        queue: [],
+        source: undefined,
+        owed: 0,
+        resumed: false,
+        gaps: new Map(),
+        override: undefined,
+      };
+      this.inflows.set(origin, inflow);
+    }
+    return inflow;
+  }
+
+  /** A chunk that has waited too long for another origin has that origin taken from whoever sent the chunk. */
+  private unblock({ queue, origin }: Inflow, now: Now): void {
+    const head = queue[0];
+    if (head === undefined || now.monotonic - head.receivedAt < CAUSAL_WAIT_MS) return;
+    if (this.sources.get(head.from.replica) !== head.from) return;
+    for (const [cause, seq] of head.chunk.deps) {
+      if (cause === origin || seqOf(this.store.executed, cause) >= seq) continue;
+      const inflow = this.inflowOf(cause);
+      if (inflow === undefined || inflow.received >= seq || inflow.override !== undefined) continue;
+      inflow.override = { source: head.from, until: now.monotonic + OVERRIDE_MS };
+    }
+  }
+
+  private bestSource(inflow: Inflow, now: Now): Source | undefined {
+    for (const [replica, until] of inflow.gaps) if (until <= now.monotonic) inflow.gaps.delete(replica);
+    const usable = (source: Source | undefined) =>
+      source !== undefined && !inflow.gaps.has(source.replica) ? source : undefined;
+    if (inflow.override !== undefined) {
+      const { source, until } = inflow.override;
+      if (until > now.monotonic && usable(source) !== undefined) return source;
+      inflow.override = undefined;
+    }
+    const direct = usable(this.sources.get(inflow.origin));
+    if (direct !== undefined) return direct;
+    // A source that still has something for us stays: changing costs an overlap.
+    const current = usable(inflow.source);
+    if (current !== undefined && seqOf(current.report(), inflow.origin) > inflow.received) return current;
+    let best = current;
+    for (const source of this.sources.values()) {
+      if (
+        usable(source) !== undefined &&
+        (best === undefined || this.isBetter(inflow.origin, source, best))
+      ) {
+        best = source;
+      }
+    }
+    return best;
+  }
+
+  private isBetter(origin: ReplicaId, a: Source, b: Source): boolean {
+    const ahead = seqOf(a.report(), origin) - seqOf(b.report(), origin);
+    return ahead > 0;
+  }
+
+  private subscribe(inflow: Inflow, source: Source | undefined): void {
+    const { origin } = inflow;
+    if (inflow.source !== undefined && inflow.source !== source) {
+      inflow.source.send({ type: 'unsubscribe', origin });
+    }
+    inflow.source = source;
+    inflow.owed = 0;
+    inflow.resumed = false;
+    source?.send({ type: 'subscribe', origin, after: inflow.received });
+  }
+}

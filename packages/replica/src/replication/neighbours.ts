@@ -1,0 +1,377 @@
+/**
+ * Neighbours: the links of this replica, who stands at their other ends, and the gossip with them.
+ *
+ * Invariants
+ * - Of two links to one replica the one dialled by the smaller id stays; of two dialled by the same side the
+ *   newer one, since its dialler knows the older one for dead.
+ * - Nothing is served to a replica that is not stored among the members.
+ * - A dot never names two writes: a peer that knows more of this replica than it has itself, or another start at
+ *   the same seq, shows that this directory was rolled back (amnesia); two starts of one identity at a time are a
+ *   copied directory. Both are refused, loudly.
+ */
+import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import { CausewayError, type Member, type PeerHello, type PeerMessage } from '@causeway/protocol';
+import type { Environment, Now, ReplicaConfig } from '../environment.js';
+import type { LinkId } from '../events.js';
+import {
+  ACK_DELAY_MS,
+  DIAL_TIMEOUT_MS,
+  GOSSIP_INTERVAL_MS,
+  HANDSHAKE_TIMEOUT_MS,
+  LINK_SILENCE_MS,
+  LINKS_MAX,
+} from '../limits.js';
+import type { LoggedChunk } from '../store/commit.js';
+import type { Store } from '../store/store.js';
+import { Dialer } from './dialer.js';
+import type { Intake } from './intake.js';
+import { Link } from './link.js';
+import type { Members } from './members.js';
+import { liveChunks } from './streams.js';
+
+export interface NeighbourEvents {
+  /** A peer has said what it holds, in its hello: `address` where it was dialled. */
+  answered(address: string | undefined, hello: PeerHello): void;
+  /** This replica's own state is not to be trusted. */
+  amnesia(message: string): void;
+  /** A member's report has moved. */
+  reported(replica: ReplicaId): void;
+}
+
+export class Neighbours {
+  private readonly links = new Map<LinkId, Link>();
+  private readonly up = new Map<ReplicaId, Link>();
+  private readonly refused = new Map<ReplicaId, string>();
+  private readonly dialer: Dialer;
+  private nextGossipAt: number;
+  private nextPing = 1;
+  private ackDueAt: number | undefined;
+
+  constructor(
+    private readonly store: Store,
+    private readonly members: Members,
+    private readonly intake: Intake,
+    private readonly config: ReplicaConfig,
+    private readonly start: number,
+    private readonly env: Environment,
+    private readonly events: NeighbourEvents,
+    now: Now,
+  ) {
+    this.nextGossipAt = now.monotonic + GOSSIP_INTERVAL_MS;
+    this.dialer = new Dialer(config.seeds, env, (id, address, at) => {
+      this.links.set(id, new Link(id, address, at.monotonic, store, members));
+      store.send({ type: 'dial', link: id, address });
+    });
+    for (const { member } of members.all()) this.dialer.advertised(member.replica, member.address);
+  }
+
+  get deadline(): number {
+    return Math.min(this.nextGossipAt, this.dialer.deadline, this.ackDueAt ?? Number.POSITIVE_INFINITY);
+  }
+
+  linkTo(replica: ReplicaId): Link | undefined {
+    return this.up.get(replica);
+  }
+
+  upLinks(): Iterable<Link> {
+    return this.up.values();
+  }
+
+  /** Why a member cannot be linked to, if it was refused. */
+  refusal(replica: ReplicaId): string | undefined {
+    return this.refused.get(replica);
+  }
+
+  isDialling(replica: ReplicaId): boolean {
+    const address = this.members.get(replica)?.member.address;
+    return [...this.links.values()].some((link) => link.state !== 'up' && link.address === address);
+  }
+
+  // What happens to links
+
+  opened(id: LinkId, address: string | undefined, now: Now): void {
+    let link = this.links.get(id);
+    if (link === undefined) {
+      link = new Link(id, address, now.monotonic, this.store, this.members);
+      if (this.links.size >= LINKS_MAX) return link.close('too many links');
+      this.links.set(id, link);
+    }
+    link.state = 'greeting';
+    link.lastHeardAt = now.monotonic;
+    link.send({
+      type: 'hello',
+      version: 1,
+      replica: this.store.self,
+      region: this.config.region,
+      start: this.start,
+      address: this.config.advertise,
+      versionVector: new Map(this.store.durable),
+      horizon: new Map(this.store.horizon),
+      members: this.memberList(),
+    });
+  }
+
+  closed(id: LinkId, reason: string, now: Now): void {
+    this.dialer.ended(id, now);
+    const link = this.links.get(id);
+    if (link === undefined) return;
+    this.links.delete(id);
+    this.drop(link, reason, now);
+  }
+
+  message(id: LinkId, message: PeerMessage, now: Now): void {
+    const link = this.links.get(id);
+    if (link === undefined) return;
+    link.lastHeardAt = now.monotonic;
+    try {
+      this.take(link, message, now);
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      this.env.log.warn(
+        { peer: link.member?.replica, code: error.code, error: error.message },
+        'a peer sent nonsense',
+      );
+      this.refuse(link, error.code, error.message);
+    }
+  }
+
+  /** Time has passed. */
+  tick(now: Now): void {
+    for (const link of this.links.values()) this.checkSilence(link, now);
+    if (this.ackDueAt !== undefined && this.ackDueAt <= now.monotonic) this.acknowledge();
+    if (this.nextGossipAt <= now.monotonic) {
+      this.nextGossipAt = now.monotonic + GOSSIP_INTERVAL_MS;
+      for (const link of this.up.values()) this.gossip(link, now);
+      this.intake.route(now);
+    }
+    this.dialer.run(now, (replica) => replica === this.store.self || this.up.has(replica));
+  }
+
+  durableChunks(chunks: readonly LoggedChunk[], now: Now): void {
+    for (const live of liveChunks(chunks, this.store.self, now.wall)) {
+      for (const link of this.up.values()) link.streams.live(live);
+    }
+    if (this.up.size > 0) this.ackDueAt ??= now.monotonic + ACK_DELAY_MS;
+  }
+
+  /** Durable here: told to all neighbours, since each may be the way to another. */
+  acknowledge(): void {
+    this.ackDueAt = undefined;
+    for (const link of this.up.values()) {
+      const news = new Map<ReplicaId, number>();
+      for (const [origin, seq] of this.store.durable) {
+        if ((link.acked.get(origin) ?? 0) >= seq) continue;
+        news.set(origin, seq);
+        link.acked.set(origin, seq);
+      }
+      if (news.size > 0) link.send({ type: 'ack', versionVector: news });
+    }
+  }
+
+  bye(): void {
+    for (const link of this.up.values()) link.send({ type: 'bye' });
+  }
+
+  // Messages
+
+  private take(link: Link, message: PeerMessage, now: Now): void {
+    if (link.state !== 'up' && !['hello', 'heard', 'refuse'].includes(message.type)) {
+      throw new CausewayError('CAUSEWAY_BAD_FRAME', `${message.type} before the handshake is done`);
+    }
+    switch (message.type) {
+      case 'hello':
+        return this.hello(link, message, now);
+      case 'heard':
+        return this.heard(link, message, now);
+      case 'refuse':
+        return this.refusedBy(link, message.code, message.message);
+      case 'subscribe':
+        return link.streams.subscribe(message.origin, message.after);
+      case 'unsubscribe':
+        return link.streams.unsubscribe(message.origin);
+      case 'credit':
+        return link.streams.credit(message.origin, message.bytes);
+      case 'chunks':
+        return this.intake.receive(link, message.origin, message.chunks, message.durableAt, now);
+      case 'gap':
+        return this.intake.gap(link, message.origin, message.after, message.first, now);
+      case 'ack':
+        return this.report(link.replica, message.versionVector);
+      case 'gossip':
+        this.learn(message.members);
+        this.report(link.replica, message.versionVector);
+        for (const { replica, versionVector } of message.reports) this.report(replica, versionVector);
+        return;
+      case 'ping':
+        return link.send({ type: 'pong', id: message.id, wall: message.wall, receivedAt: now.wall });
+      case 'pong':
+        return link.measured(message.wall, message.receivedAt, now.wall);
+      case 'accept':
+      case 'bye':
+        return;
+    }
+  }
+
+  private hello(link: Link, hello: PeerHello, now: Now): void {
+    const { replica } = hello;
+    if (link.state !== 'greeting') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'a second hello');
+    if (link.address !== undefined) this.dialer.answered(link.address, replica);
+    link.member = { replica, region: hello.region, address: hello.address };
+    link.start = hello.start;
+    if (replica === this.store.self) return this.helloOfSelf(link, hello);
+    this.events.answered(link.address, hello);
+    if (this.isTwin(link, hello, now) || !this.mayStay(link, replica, now)) return;
+    const known = this.members.get(replica)?.latest ?? new Map();
+    if (!dominates(hello.versionVector, known)) {
+      const lost = `${replica} has lost writes that it had reported: its data directory was rolled back`;
+      this.refused.set(replica, lost);
+      this.env.log.error({ peer: replica, code: 'CAUSEWAY_AMNESIA' }, lost);
+      this.refuse(link, 'CAUSEWAY_AMNESIA', lost);
+      return;
+    }
+    link.state = 'checking';
+    this.learn([link.member, ...hello.members]);
+    const seq = Math.max(seqOf(this.store.durable, replica), seqOf(known, replica));
+    const start = seq === seqOf(this.store.executed, replica) ? (this.store.starts.get(replica) ?? 0) : 0;
+    // It counts for stability before it is served a byte: only then the handshake goes on.
+    this.store.whenDurable(() => link.send({ type: 'heard', seq, start, versionVector: known }));
+    this.report(replica, hello.versionVector);
+  }
+
+  private helloOfSelf(link: Link, hello: PeerHello): void {
+    if (hello.start === this.start) return link.close('dialled itself');
+    const message =
+      'another node runs with the same data directory, or a copy of it: stop one of the two, and start it with a new directory';
+    this.env.log.error({ code: 'CAUSEWAY_DUPLICATE_IDENTITY' }, message);
+    this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
+  }
+
+  /** A second node with the identity of one that is linked and alive. */
+  private isTwin(link: Link, { replica, start }: PeerHello, now: Now): boolean {
+    const other = this.up.get(replica);
+    if (other === undefined || other.start === start) return false;
+    // One that has missed its gossip is the dead half of a node that has been restarted.
+    if (now.monotonic - other.lastHeardAt > 2 * GOSSIP_INTERVAL_MS) return false;
+    const message = `two nodes run as ${replica}: one of them is a copy and must start with a new directory`;
+    this.env.log.error({ peer: replica, code: 'CAUSEWAY_DUPLICATE_IDENTITY' }, message);
+    this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
+    return true;
+  }
+
+  /** Closes whichever of two links to one replica has to go. */
+  private mayStay(link: Link, replica: ReplicaId, now: Now): boolean {
+    const dialledBySmaller = (candidate: Link) =>
+      (candidate.address !== undefined) === this.store.self < replica;
+    for (const other of [...this.links.values()]) {
+      if (other === link || other.member?.replica !== replica) continue;
+      const sameSide = (other.address === undefined) === (link.address === undefined);
+      if (sameSide || dialledBySmaller(link)) {
+        other.close('replaced by another link');
+        this.links.delete(other.id);
+        this.drop(other, 'replaced', now);
+        this.dialer.ended(other.id, now);
+      } else {
+        link.close('another link stands');
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private heard(
+    link: Link,
+    { seq, start, versionVector }: { seq: number; start: number; versionVector: VersionVector },
+    now: Now,
+  ): void {
+    if (link.state !== 'checking') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'heard before hello');
+    const own = seqOf(this.store.durable, this.store.self);
+    const otherStart =
+      seq === own && seq > 0 && start !== 0 && start !== this.store.starts.get(this.store.self);
+    if (seq > own || otherStart || !dominates(this.store.durable, versionVector)) {
+      const message = `${link.replica} has seen writes of this node that it no longer has: its data directory was rolled back`;
+      this.events.amnesia(message);
+      return this.refuse(link, 'CAUSEWAY_AMNESIA', message);
+    }
+    link.state = 'up';
+    this.refused.delete(link.replica);
+    this.up.set(link.replica, link);
+    this.env.log.info({ peer: link.replica, region: link.member?.region }, 'linked');
+    this.intake.linkUp(link, now);
+    this.gossip(link, now);
+  }
+
+  private refusedBy(link: Link, code: string, message: string): void {
+    const peer = link.member?.replica;
+    this.env.log.error({ peer, code }, `refused by a peer: ${message}`);
+    if (peer !== undefined) this.refused.set(peer, message);
+    if (code === 'CAUSEWAY_AMNESIA') this.events.amnesia(message);
+    link.close('refused');
+  }
+
+  private refuse(link: Link, code: string, message: string): void {
+    link.send({ type: 'refuse', code, message });
+    link.close(code);
+  }
+
+  // Gossip
+
+  private learn(members: readonly Member[]): void {
+    for (const member of members) {
+      if (!this.members.add(member)) continue;
+      this.env.log.info({ peer: member.replica, address: member.address }, 'met a member');
+      this.dialer.advertised(member.replica, member.address);
+      this.nextGossipAt = 0;
+    }
+  }
+
+  private report(replica: ReplicaId, versionVector: VersionVector): void {
+    this.members.report(replica, versionVector);
+    this.events.reported(replica);
+  }
+
+  private gossip(link: Link, now: Now): void {
+    const others = [...this.members.all()].filter(({ member }) => member.replica !== link.replica);
+    link.send({
+      type: 'gossip',
+      versionVector: new Map(this.store.durable),
+      reports: others.map(({ member, latest }) => ({
+        replica: member.replica,
+        versionVector: latest,
+        members: [],
+      })),
+      members: this.memberList(),
+      wall: now.wall,
+    });
+    link.send({ type: 'ping', id: this.nextPing++, wall: now.wall });
+  }
+
+  private memberList(): Member[] {
+    const self = { replica: this.store.self, region: this.config.region, address: this.config.advertise };
+    return [self, ...[...this.members.all()].map(({ member }) => member)];
+  }
+
+  // Ends
+
+  private checkSilence(link: Link, now: Now): void {
+    const limit =
+      link.state === 'opening'
+        ? DIAL_TIMEOUT_MS
+        : link.state === 'up'
+          ? LINK_SILENCE_MS
+          : HANDSHAKE_TIMEOUT_MS;
+    const since = link.state === 'up' ? link.lastHeardAt : link.createdAt;
+    if (now.monotonic - since < limit) return;
+    link.close(link.state === 'up' ? 'silent' : 'no handshake');
+    this.links.delete(link.id);
+    this.drop(link, 'silent', now);
+    this.dialer.ended(link.id, now);
+  }
+
+  private drop(link: Link, reason: string, now: Now): void {
+    link.streams.close();
+    if (link.member === undefined || this.up.get(link.member.replica) !== link) return;
+    this.up.delete(link.member.replica);
+    this.env.log.info({ peer: link.member.replica, reason }, 'link lost');
+    this.intake.linkDown(link, now);
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Streams: what this replica sends to one neighbour, one stream for each origin that the neighbour has
+ * subscribed to here.
+ *
+ * Invariants
+ * - Only durable chunks are sent, in the order of their origin, each once per subscription.
+ * - A stream that keeps up is fed from commits, with the very bytes that were written; one that does not is read
+ *   from the log on disk. Nothing is buffered for it in memory.
+ * - No more than the window is under way on one stream, whatever the neighbour does.
+ */
+import { type ReplicaId, seqOf } from '@causeway/crdt';
+import { chunkHead, type PeerMessage } from '@causeway/protocol';
+import type { ScanEntry } from '../events.js';
+import { CHUNK_TRANSACTIONS_MAX, LOG_READ_BYTES, SUBSCRIPTION_WINDOW_BYTES } from '../limits.js';
+import type { LoggedChunk } from '../store/commit.js';
+import { logRange } from '../store/keyspace.js';
+import type { Store } from '../store/store.js';
+
+interface Stream {
+  readonly origin: ReplicaId;
+  /** Seq that is sent next. */
+  next: number;
+  credit: number;
+  reading: boolean;
+}
+
+/** Chunks of one origin out of one commit, as one message for all neighbours that are up to date. */
+export interface LiveChunks {
+  readonly first: LoggedChunk;
+  readonly last: LoggedChunk;
+  readonly bytes: number;
+  readonly message: PeerMessage;
+}
+
+export class Streams {
+  private readonly streams = new Map<ReplicaId, Stream>();
+
+  constructor(
+    private readonly store: Store,
+    private readonly send: (message: PeerMessage) => void,
+  ) {}
+
+  subscribe(origin: ReplicaId, after: number): void {
+    const stream = { origin, next: after + 1, credit: SUBSCRIPTION_WINDOW_BYTES, reading: false };
+    this.streams.set(origin, stream);
+    this.pump(stream);
+  }
+
+  unsubscribe(origin: ReplicaId): void {
+    this.streams.delete(origin);
+  }
+
+  credit(origin: ReplicaId, bytes: number): void {
+    const stream = this.streams.get(origin);
+    if (stream === undefined) return;
+    stream.credit = Math.min(stream.credit + bytes, SUBSCRIPTION_WINDOW_BYTES);
+    this.pump(stream);
+  }
+
+  close(): void {
+    this.streams.clear();
+  }
+
+  /** Chunks that have just become durable. */
+  live(chunks: LiveChunks): void {
+    const stream = this.streams.get(chunks.first.origin);
+    if (stream === undefined || stream.reading) return;
+    if (stream.credit > 0 && stream.next === chunks.first.firstSeq) {
+      stream.next = chunks.last.lastSeq + 1;
+      stream.credit -= chunks.bytes;
+      this.send(chunks.message);
+    } else {
+      this.pump(stream);
+    }
+  }
+
+  private pump(stream: Stream): void {
+    const { origin, next } = stream;
+    if (stream.reading || stream.credit <= 0 || next > seqOf(this.store.durable, origin)) return;
+    stream.reading = true;
+    this.read(stream, logRange(origin, next), (entries) => {
+      const first = entries[0];
+      if (first !== undefined && chunkHead(first.value).firstSeq === next) this.sendLogged(stream, entries);
+      else this.readCovering(stream);
+    });
+  }
+
+  /** The neighbour has part of a chunk: the chunk that holds the seq starts before it. */
+  private readCovering(stream: Stream, from = Math.max(1, stream.next - CHUNK_TRANSACTIONS_MAX)): void {
+    const { origin, next } = stream;
+    this.read(stream, logRange(origin, from), (entries) => {
+      const heads = entries.map(({ value }) => chunkHead(value));
+      const covering = heads.findIndex(({ firstSeq, lastSeq }) => firstSeq <= next && next <= lastSeq);
+      if (covering >= 0) return this.sendLogged(stream, entries.slice(covering));
+      const last = heads.at(-1);
+      if (last !== undefined && last.lastSeq < next) return this.readCovering(stream, last.firstSeq + 1);
+      this.streams.delete(origin);
+      this.send({ type: 'gap', origin, after: next - 1, first: heads[0]?.firstSeq ?? 0 });
+    });
+  }
+
+  private read(
+    stream: Stream,
+    range: { from: Uint8Array; to: Uint8Array },
+    then: (entries: readonly ScanEntry[]) => void,
+  ): void {
+    const bytesMax = Math.min(LOG_READ_BYTES, Math.max(stream.credit, 1));
+    this.store.scan(range, CHUNK_TRANSACTIONS_MAX, bytesMax, (entries) => {
+      if (this.streams.get(stream.origin) !== stream) return;
+      if (entries !== undefined) return then(entries);
+      // The next credit, commit or subscription tries again.
+      stream.reading = false;
+    });
+  }
+
+  private sendLogged(stream: Stream, entries: readonly ScanEntry[]): void {
+    const { origin } = stream;
+    const chunks: Uint8Array[] = [];
+    for (const { value } of entries) {
+      const { firstSeq, lastSeq } = chunkHead(value);
+      // What follows a hole, or is on disk but not known to be durable yet, waits for the next read.
+      if (firstSeq > stream.next || lastSeq > seqOf(this.store.durable, origin)) break;
+      if (stream.credit <= 0) break;
+      chunks.push(value);
+      stream.next = lastSeq + 1;
+      stream.credit -= value.length;
+    }
+    stream.reading = false;
+    if (chunks.length > 0) {
+      this.send({ type: 'chunks', origin, durableAt: 0, chunks });
+      this.pump(stream);
+    }
+  }
+}
+
+/** Groups the chunks of a commit by origin, so that each neighbour gets one message for each. */
+export function liveChunks(chunks: readonly LoggedChunk[], self: ReplicaId, wall: number): LiveChunks[] {
+  const groups = new Map<ReplicaId, LoggedChunk[]>();
+  for (const chunk of chunks) {
+    const group = groups.get(chunk.origin);
+    if (group === undefined) groups.set(chunk.origin, [chunk]);
+    else group.push(chunk);
+  }
+  return [...groups].map(([origin, group]) => {
+    const first = group[0]!;
+    const last = group[group.length - 1]!;
+    let bytes = 0;
+    for (const chunk of group) bytes += chunk.bytes.length;
+    const message: PeerMessage = {
+      type: 'chunks',
+      origin,
+      durableAt: origin === self ? wall : last.durableAt,
+      chunks: group.map((chunk) => chunk.bytes),
+    };
+    return { first, last, bytes, message };
+  });
+}

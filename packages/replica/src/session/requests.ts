@@ -1,0 +1,310 @@
+/**
+ * Requests: what clients ask, from arrival to reply.
+ *
+ * Invariants
+ * - Requests of one session are executed in the order in which they came; a request whose records are still
+ *   being read holds up its own session and nobody else.
+ * - Each request gets exactly one reply or failure, after everything that it tells of is durable.
+ * - What waits is bounded in number and in bytes.
+ */
+import {
+  CausewayError,
+  type KeyType,
+  type Operation,
+  type RecordDelta,
+  type Result,
+} from '@causeway/protocol';
+import { unreachable } from '../assert.js';
+import type { Environment, Now } from '../environment.js';
+import type { RequestEvent, SessionId } from '../events.js';
+import { REQUEST_BYTES_MAX, REQUESTS_MAX, RESULT_BYTES_MAX, RESULT_RETENTION_MS } from '../limits.js';
+import { changesOfRecords } from '../store/changes.js';
+import { resultExpiryKey } from '../store/keyspace.js';
+import type { ElementSlot, ResultSlot, SetSlot, Slot } from '../store/slot.js';
+import type { Store } from '../store/store.js';
+import type { RecordChange, Watches } from '../store/watches.js';
+import { SetRead } from './set-read.js';
+import { type PlannedOperation, Transaction } from './transaction.js';
+
+const EMPTY = new Uint8Array(0);
+
+interface Waiting {
+  readonly session: SessionId;
+  readonly request: number;
+  readonly bytes: number;
+  readonly plan: readonly PlannedOperation[];
+  readonly idempotency?: { readonly key: string; readonly fingerprint: string };
+  readonly result: ResultSlot | undefined;
+  /** Instead of a plan. */
+  readonly task?: () => void;
+}
+
+export class Requests {
+  private queue: Waiting[] = [];
+  private bytes = 0;
+
+  constructor(
+    private readonly store: Store,
+    private readonly watches: Watches,
+    private readonly env: Environment,
+  ) {}
+
+  get waiting(): number {
+    return this.queue.length;
+  }
+
+  add(event: RequestEvent): void {
+    const { session, request, operations, idempotency } = event;
+    let bytes = 0;
+    for (const operation of operations) bytes += bytesOf(operation);
+    if (this.queue.length >= REQUESTS_MAX || this.bytes + bytes > REQUEST_BYTES_MAX) {
+      const message = 'the node has more requests waiting than it may hold: try again in a moment';
+      this.fail(session, request, new CausewayError('CAUSEWAY_OVERLOADED', message));
+      return;
+    }
+    this.bytes += bytes;
+    this.queue.push({
+      session,
+      request,
+      bytes,
+      plan: operations.map((operation) => this.planOf(operation)),
+      result: idempotency === undefined ? undefined : this.store.result(idempotency.key),
+      ...(idempotency === undefined ? {} : { idempotency }),
+    });
+  }
+
+  /** Runs `task` when everything that the session has asked for before has been executed. */
+  whenReached(session: SessionId, task: () => void): void {
+    this.queue.push({ session, request: 0, bytes: 0, plan: [], result: undefined, task });
+  }
+
+  /** Executes what is ready, in order, until the commit is full. */
+  execute(now: Now): void {
+    const { queue } = this;
+    if (queue.length === 0) return;
+    let blocked: Set<SessionId> | undefined;
+    let kept = 0;
+    for (let i = 0; i < queue.length; i++) {
+      const waiting = queue[i]!;
+      if (this.store.full || blocked?.has(waiting.session) === true || !this.isReady(waiting)) {
+        blocked ??= new Set();
+        blocked.add(waiting.session);
+        queue[kept++] = waiting;
+        continue;
+      }
+      this.bytes -= waiting.bytes;
+      if (waiting.task === undefined) this.run(waiting, now);
+      else waiting.task();
+    }
+    queue.length = kept;
+  }
+
+  /** Answers everything that waits with `error`. */
+  failAll(error: CausewayError): void {
+    const { queue } = this;
+    this.queue = [];
+    this.bytes = 0;
+    for (const waiting of queue) {
+      for (const { read } of waiting.plan) read?.close();
+      this.fail(waiting.session, waiting.request, error);
+    }
+  }
+
+  /** Nobody waits for the session's replies any more; what it asked for is done all the same. */
+  fail(session: SessionId, request: number, error: CausewayError): void {
+    this.store.send({ type: 'failure', session, request, error });
+  }
+
+  private planOf(operation: Operation): PlannedOperation {
+    const { store } = this;
+    const { op, key } = operation;
+    switch (op) {
+      case 'register.get':
+      case 'register.set':
+      case 'register.delete':
+        return { operation, slot: store.register(key), elements: NONE };
+      case 'counter.get':
+      case 'counter.increment':
+      case 'counter.reset':
+        return { operation, slot: store.counter(key), elements: NONE };
+      case 'set.size':
+      case 'set.clear':
+      case 'set.values':
+        return { operation, slot: store.set(key), elements: NONE };
+      case 'set.has':
+        return {
+          operation,
+          slot: store.set(key),
+          elements: operation.values.map((element) => store.element(key, element)),
+        };
+      case 'set.update':
+        return {
+          operation,
+          slot: store.set(key),
+          elements: [...operation.remove, ...operation.add].map((element) => store.element(key, element)),
+        };
+      default:
+        return unreachable(op);
+    }
+  }
+
+  private isReady({ plan, result }: Waiting): boolean {
+    if (result !== undefined && !result.loaded) return false;
+    for (const planned of plan) {
+      if (!planned.slot.loaded) return false;
+      for (const element of planned.elements) if (!element.loaded) return false;
+      const { operation } = planned;
+      switch (operation.op) {
+        case 'set.values':
+          planned.read ??= new SetRead(this.store, planned.slot as SetSlot, operation.limit, operation.after);
+          if (!planned.read.ready) return false;
+          break;
+        case 'set.update':
+        case 'set.size':
+          // While a clear that met concurrent adds is being purged, the purge is what counts.
+          if ((planned.slot as SetSlot).meta.size === undefined) return false;
+          break;
+        default:
+      }
+    }
+    return true;
+  }
+
+  private run(waiting: Waiting, now: Now): void {
+    const { session, request, plan } = waiting;
+    try {
+      const { results, commit } = this.answer(waiting, now);
+      this.store.sendWhenDurable({ type: 'reply', session, request, results }, commit);
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      this.fail(session, request, error);
+    }
+    for (const { slot, elements, read } of plan) {
+      this.store.release(slot);
+      for (const element of elements) this.store.release(element);
+      read?.close();
+    }
+    if (waiting.result !== undefined) this.store.release(waiting.result);
+  }
+
+  private answer(waiting: Waiting, now: Now): { results: readonly Result[]; commit: number } {
+    const { plan, idempotency, result } = waiting;
+    if (idempotency !== undefined && result?.stored !== undefined) {
+      if (result.stored.fingerprint === idempotency.fingerprint) {
+        return { results: result.stored.results as readonly Result[], commit: result.dirty };
+      }
+      throw new CausewayError(
+        'CAUSEWAY_IDEMPOTENCY_MISMATCH',
+        'this Idempotency-Key was used for another request: use a new key for each operation',
+      );
+    }
+    if (idempotency !== undefined && this.store.resultBytes >= RESULT_BYTES_MAX) {
+      throw new CausewayError(
+        'CAUSEWAY_IDEMPOTENCY_FULL',
+        'the node keeps as many results as it may: send without Idempotency-Key, or wait for old ones to go',
+      );
+    }
+    checkReadable(plan);
+    const transaction = new Transaction(this.store, now);
+    const dot = this.store.nextDot();
+    const results = transaction.run(plan);
+    const records = transaction.commit();
+    if (result !== undefined && idempotency !== undefined) this.keep(result, idempotency, results, now);
+    this.count(plan);
+    if (records.length > 0 && this.watches.any) this.watches.publish(dot, this.changesOf(records, plan, now));
+    const wrote = records.length > 0 || result !== undefined;
+    return { results, commit: wrote ? this.store.newestCommit : commitOf(plan) };
+  }
+
+  private keep(
+    slot: ResultSlot,
+    { key, fingerprint }: { key: string; fingerprint: string },
+    results: readonly Result[],
+    now: Now,
+  ): void {
+    this.store.touch(slot);
+    slot.stored = { fingerprint, at: now.wall, results };
+    this.store.put(resultExpiryKey(now.wall + RESULT_RETENTION_MS, key), EMPTY);
+    this.store.resultBytes += key.length + fingerprint.length + 64;
+  }
+
+  private count(plan: readonly PlannedOperation[]): void {
+    const { telemetry } = this.env;
+    for (const { operation } of plan) {
+      if (isRead(operation)) telemetry.read(typeOf(operation));
+      else telemetry.write(typeOf(operation));
+    }
+  }
+
+  private changesOf(
+    records: readonly RecordDelta[],
+    plan: readonly PlannedOperation[],
+    now: Now,
+  ): RecordChange[] {
+    const slots = new Map<string, Slot>();
+    for (const { slot } of plan) slots.set(slot.id, slot);
+    return changesOfRecords(
+      records,
+      now,
+      (id) => slots.get(id),
+      () => false,
+    );
+  }
+}
+
+const NONE: readonly ElementSlot[] = [];
+
+/** A record that the disk has damaged must not be answered from as if it were empty. */
+function checkReadable(plan: readonly PlannedOperation[]): void {
+  for (const { slot, elements } of plan) {
+    if (slot.corrupt || elements.some((element) => element.corrupt)) {
+      throw new CausewayError(
+        'CAUSEWAY_CORRUPT',
+        'the stored record is damaged; the other regions still have it: read it there',
+      );
+    }
+  }
+}
+
+/** Newest commit that holds something of what was read. */
+function commitOf(plan: readonly PlannedOperation[]): number {
+  let newest = 0;
+  for (const { slot, elements, read } of plan) {
+    newest = Math.max(newest, slot.dirty, read?.commit ?? 0);
+    for (const element of elements) newest = Math.max(newest, element.dirty);
+  }
+  return newest;
+}
+
+function isRead({ op }: Operation): boolean {
+  switch (op) {
+    case 'register.get':
+    case 'set.has':
+    case 'set.size':
+    case 'set.values':
+    case 'counter.get':
+      return true;
+    default:
+      return false;
+  }
+}
+
+function typeOf({ op }: Operation): KeyType {
+  if (op.startsWith('register')) return 'register';
+  return op.startsWith('set') ? 'set' : 'counter';
+}
+
+function bytesOf(operation: Operation): number {
+  switch (operation.op) {
+    case 'register.set':
+      return operation.key.length + operation.value.length;
+    case 'set.update': {
+      let bytes = operation.key.length;
+      for (const element of operation.add) bytes += element.length;
+      for (const element of operation.remove) bytes += element.length;
+      return bytes;
+    }
+    default:
+      return operation.key.length;
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * SetRead: the elements of one set at the moment a transaction runs, though they are read from disk in pages
+ * before it.
+ *
+ * Invariant: from before the first page is asked for until the transaction runs, every element that changes is
+ * in the watch; so scanned records overridden by the watch are exactly the executed state, and pages of
+ * different moments do not matter.
+ */
+import { isLive, type SetElement } from '@causeway/crdt';
+import { CausewayError, decodeElement, SET_ELEMENTS_MAX, unsealValue } from '@causeway/protocol';
+import type { ScanEntry } from '../events.js';
+import { clearedThrough } from '../store/apply.js';
+import { bytesText, elementRange, splitElementKey } from '../store/keyspace.js';
+import { ElementSlot, type SetSlot } from '../store/slot.js';
+import { elementId, type RangeWatch, type Store } from '../store/store.js';
+
+const PAGE_ENTRIES = 4_096;
+const PAGE_BYTES = 1 << 20;
+/** Bytes of elements in one answer. */
+const READ_BYTES_MAX = 16 << 20;
+
+/** What the transaction itself has made of an element. */
+export interface ElementOverride {
+  readonly id: string;
+  readonly element: Uint8Array;
+  readonly live: boolean;
+}
+
+export class SetRead {
+  private readonly watch: RangeWatch;
+  /** Elements as scanned; a clear may have come since. */
+  private readonly scanned = new Map<string, { element: Uint8Array; state: SetElement }>();
+  private readonly afterId: string;
+  /** Everything up to here has been scanned. */
+  private throughId: string;
+  private bytes = 0;
+  private reading = false;
+  private lastElement: Uint8Array | undefined;
+  private exhausted = false;
+  private failed = false;
+
+  constructor(
+    private readonly store: Store,
+    private readonly slot: SetSlot,
+    private readonly limit: number | undefined,
+    after: Uint8Array | undefined,
+  ) {
+    this.watch = store.watchElements(slot.userKey);
+    this.afterId = after === undefined ? '' : elementId(slot.userKey, bytesText(after));
+    this.throughId = this.afterId;
+    this.readOn(after);
+  }
+
+  /** Whether what has been read suffices; asks for the next page when not. */
+  get ready(): boolean {
+    if (this.reading) return false;
+    if (this.exhausted || this.failed) return true;
+    // One more than the limit tells whether there are more.
+    const enough = this.limit !== undefined && this.live([], false).length > this.limit;
+    if (enough || this.tooLarge) return true;
+    this.readOn(this.lastElement);
+    return false;
+  }
+
+  page(overrides: readonly ElementOverride[], cleared: boolean): { values: Uint8Array[]; more: boolean } {
+    this.check();
+    const elements = this.live(overrides, cleared);
+    const limit = this.limit ?? SET_ELEMENTS_MAX;
+    const more = elements.length > limit || !this.exhausted;
+    if (this.limit === undefined && more) throw this.tooLargeError();
+    const values: Uint8Array[] = [];
+    let bytes = 0;
+    for (const { element } of elements.slice(0, limit)) {
+      bytes += element.length;
+      if (bytes > READ_BYTES_MAX && values.length > 0) {
+        if (this.limit === undefined) throw this.tooLargeError();
+        return { values, more: true };
+      }
+      values.push(element);
+    }
+    return { values, more };
+  }
+
+  /** Newest commit that holds something of what was read. */
+  get commit(): number {
+    let newest = 0;
+    for (const slot of this.watch.changes.values()) newest = Math.max(newest, slot.dirty);
+    return newest;
+  }
+
+  close(): void {
+    this.store.unwatch(this.watch);
+  }
+
+  private get tooLarge(): boolean {
+    return this.bytes > READ_BYTES_MAX;
+  }
+
+  private tooLargeError(): CausewayError {
+    return new CausewayError(
+      'CAUSEWAY_TOO_LARGE',
+      `set ${this.slot.userKey} holds more than one answer may: ask for it in pages, with limit and after`,
+    );
+  }
+
+  private check(): void {
+    if (this.failed) throw new CausewayError('CAUSEWAY_READ_FAILED', 'reading the set from disk failed');
+  }
+
+  private readOn(after: Uint8Array | undefined): void {
+    this.reading = true;
+    const range = elementRange(this.slot.userKey, after);
+    this.store.scan(range, PAGE_ENTRIES, PAGE_BYTES, (entries) => this.scannedPage(entries));
+  }
+
+  private scannedPage(entries: readonly ScanEntry[] | undefined): void {
+    this.reading = false;
+    if (entries === undefined) this.failed = true;
+    else if (entries.length === 0) this.exhausted = true;
+    else for (const entry of entries) this.take(entry);
+  }
+
+  private take({ key, value }: ScanEntry): void {
+    const { element } = splitElementKey(key);
+    this.lastElement = element;
+    const id = elementId(this.slot.userKey, bytesText(element));
+    this.throughId = id;
+    try {
+      const state = decodeElement(unsealValue(key, value));
+      if (!isLive(state, clearedThrough(this.slot))) return;
+      this.scanned.set(id, { element, state });
+      this.bytes += element.length;
+    } catch {
+      // A damaged record is unknown, and an answer that left it out would be a lie.
+      this.failed = true;
+    }
+  }
+
+  /** Elements that are live when the transaction runs, as far as has been read, in byte order. */
+  private live(overrides: readonly ElementOverride[], cleared: boolean): ElementOverride[] {
+    const through = clearedThrough(this.slot);
+    const live = new Map<string, ElementOverride>();
+    if (!cleared) {
+      for (const [id, { element, state }] of this.scanned) {
+        if (isLive(state, through)) live.set(id, { id, element, live: true });
+      }
+      for (const [id, slot] of this.watch.changes) {
+        if (!(slot instanceof ElementSlot) || !this.covers(id)) continue;
+        if (isLive(slot.state, through)) live.set(id, { id, element: slot.element, live: true });
+        else live.delete(id);
+      }
+    }
+    for (const override of overrides) {
+      if (!this.covers(override.id)) continue;
+      if (override.live) live.set(override.id, override);
+      else live.delete(override.id);
+    }
+    return [...live.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  private covers(id: string): boolean {
+    return id > this.afterId && (this.exhausted || id <= this.throughId);
+  }
+}

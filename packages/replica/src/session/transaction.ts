@@ -1,0 +1,341 @@
+/**
+ * Transaction: runs the operations of one request against drafts of the records it touches, and folds them to
+ * one delta per record.
+ *
+ * Invariants
+ * - Nothing is changed before the last operation has succeeded: a refused operation refuses the transaction.
+ * - Its own dot is never among the dots that it removes: what it added and removed again is folded away.
+ */
+import {
+  type Counter,
+  type CounterEntry,
+  counterValue,
+  type Dot,
+  EMPTY_ELEMENT,
+  elementAdd,
+  elementRemove,
+  incrementEntry,
+  isDeadRegister,
+  isLive,
+  joinCounter,
+  joinElements,
+  type Register,
+  resetEntries,
+} from '@causeway/crdt';
+import { CausewayError, type Operation, type RecordDelta, type Result } from '@causeway/protocol';
+import { assert, unreachable } from '../assert.js';
+import type { Now } from '../environment.js';
+import { applyClear, applyCounter, applyElement, applyRegister, clearedThrough } from '../store/apply.js';
+import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot, Slot } from '../store/slot.js';
+import type { Store } from '../store/store.js';
+import type { ElementOverride, SetRead } from './set-read.js';
+
+/** An operation with the records that it needs, in the order of its arguments. */
+export interface PlannedOperation {
+  readonly operation: Operation;
+  readonly slot: RegisterSlot | SetSlot | CounterSlot;
+  /** Elements: those removed, then those added; or those asked for. */
+  readonly elements: readonly ElementSlot[];
+  /** Elements read from disk, where the operation needs more than single ones. */
+  read?: SetRead;
+}
+
+class RegisterDraft {
+  next: Register | undefined;
+  constructor(readonly slot: RegisterSlot) {}
+  get view(): Register | undefined {
+    return this.next ?? this.slot.register;
+  }
+}
+
+class SetDraft {
+  cleared = false;
+  readonly elements = new Map<ElementSlot, ElementDraft>();
+  constructor(
+    readonly slot: SetSlot,
+    public size: number | undefined,
+  ) {}
+
+  element(slot: ElementSlot): ElementDraft {
+    let draft = this.elements.get(slot);
+    if (draft === undefined) {
+      draft = new ElementDraft(slot);
+      this.elements.set(slot, draft);
+    }
+    return draft;
+  }
+
+  isLive(draft: ElementDraft): boolean {
+    if (draft.added) return true;
+    return !this.cleared && !draft.removed && isLive(draft.slot.state, clearedThrough(this.slot));
+  }
+
+  clear(): void {
+    this.cleared = true;
+    this.size = 0;
+    for (const draft of this.elements.values()) {
+      draft.added = false;
+      draft.removed = false;
+    }
+  }
+}
+
+class ElementDraft {
+  added = false;
+  /** What was live before the transaction is removed. */
+  removed = false;
+  constructor(readonly slot: ElementSlot) {}
+}
+
+class CounterDraft {
+  view: Counter;
+  resets: readonly CounterEntry[] = [];
+  increments: CounterEntry[] = [];
+  constructor(readonly slot: CounterSlot) {
+    this.view = slot.counter;
+  }
+
+  increment(dot: Dot, by: number): void {
+    const entry = incrementEntry(this.view, dot, BigInt(by));
+    this.view = joinCounter(this.view, [entry]);
+    this.increments = this.increments.filter(({ dot: { seq } }) => seq !== entry.dot.seq);
+    this.increments.push(entry);
+  }
+
+  reset(dot: Dot): void {
+    // Its own increments so far are reset too, and nobody else will ever have seen them.
+    this.resets = resetEntries(this.slot.counter, dot);
+    this.view = joinCounter(this.slot.counter, this.resets);
+    this.increments = [];
+  }
+}
+
+export class Transaction {
+  private readonly drafts = new Map<Slot, RegisterDraft | SetDraft | CounterDraft>();
+  private readonly dot: Dot;
+
+  constructor(
+    private readonly store: Store,
+    private readonly now: Now,
+  ) {
+    this.dot = store.nextDot();
+  }
+
+  /** @throws CausewayError when an operation is refused; then nothing has changed. */
+  run(plan: readonly PlannedOperation[]): Result[] {
+    return plan.map((planned) => this.operate(planned));
+  }
+
+  /** Changes the records. Returns the deltas, empty when nothing was to be changed. */
+  commit(): RecordDelta[] {
+    const records: RecordDelta[] = [];
+    for (const draft of this.drafts.values()) this.fold(draft, records);
+    if (records.length === 0) return records;
+    this.store.beginTransaction(this.now);
+    for (const draft of this.drafts.values()) this.apply(draft);
+    this.store.endTransaction(records);
+    return records;
+  }
+
+  private operate({ operation, slot, elements, read }: PlannedOperation): Result {
+    const { op } = operation;
+    switch (op) {
+      case 'register.get': {
+        const { view } = this.register(slot as RegisterSlot);
+        if (view?.value === undefined || isDeadRegister(view, this.now.wall)) return { op };
+        return { op, value: view.value, stamp: view.stamp };
+      }
+      case 'register.set':
+      case 'register.delete':
+        return this.write(this.register(slot as RegisterSlot), operation);
+      case 'set.update': {
+        const draft = this.set(slot as SetSlot);
+        const { remove } = operation;
+        elements.forEach((element, index) => {
+          if (index < remove.length) this.remove(draft, draft.element(element));
+          else this.add(draft, draft.element(element));
+        });
+        return { op, size: this.sizeOf(draft) };
+      }
+      case 'set.clear': {
+        this.set(slot as SetSlot).clear();
+        return { op };
+      }
+      case 'set.has': {
+        const draft = this.set(slot as SetSlot);
+        return { op, has: elements.map((element) => draft.isLive(draft.element(element))) };
+      }
+      case 'set.size':
+        return { op, size: this.sizeOf(this.set(slot as SetSlot)) };
+      case 'set.values': {
+        const draft = this.set(slot as SetSlot);
+        return { op, ...this.readOf(read).page(this.overrides(draft), draft.cleared) };
+      }
+      case 'counter.get':
+        return { op, value: numberOf(counterValue(this.counter(slot as CounterSlot).view)) };
+      case 'counter.increment': {
+        const draft = this.counter(slot as CounterSlot);
+        if (operation.by !== 0) draft.increment(this.dot, operation.by);
+        const value = numberOf(counterValue(draft.view));
+        if (typeof value === 'bigint' && operation.by !== 0) {
+          throw new CausewayError(
+            'CAUSEWAY_OVERFLOW',
+            `counter ${operation.key} would leave ±(2^53-1): reset it, or count in larger units`,
+          );
+        }
+        return { op, value };
+      }
+      case 'counter.reset':
+        this.counter(slot as CounterSlot).reset(this.dot);
+        return { op };
+      default:
+        return unreachable(op);
+    }
+  }
+
+  private write(
+    draft: RegisterDraft,
+    operation: Operation & { op: 'register.set' | 'register.delete' },
+  ): Result {
+    const stamp = this.store.clock.tickAbove(this.now.wall, draft.view?.stamp);
+    if (operation.op === 'register.delete') {
+      draft.next = { stamp, dot: this.dot };
+      return { op: operation.op };
+    }
+    const { value, ttlMs } = operation;
+    draft.next =
+      ttlMs === undefined
+        ? { stamp, dot: this.dot, value }
+        : { stamp, dot: this.dot, value, expiresAt: this.now.wall + ttlMs };
+    return { op: operation.op, stamp };
+  }
+
+  private add(set: SetDraft, draft: ElementDraft): void {
+    if (!set.isLive(draft) && set.size !== undefined) set.size++;
+    draft.added = true;
+  }
+
+  private remove(set: SetDraft, draft: ElementDraft): void {
+    if (!set.isLive(draft)) return;
+    if (set.size !== undefined) set.size--;
+    draft.added = false;
+    if (!set.cleared) draft.removed = true;
+  }
+
+  /** What the transaction itself has made of the set's elements. */
+  private overrides(set: SetDraft): ElementOverride[] {
+    return [...set.elements.values()].map((draft) => ({
+      id: draft.slot.id,
+      element: draft.slot.element,
+      live: set.isLive(draft),
+    }));
+  }
+
+  private sizeOf({ size }: SetDraft): number {
+    assert(size !== undefined, 'an operation that tells a size waits until it is known');
+    return size;
+  }
+
+  private readOf(read: SetRead | undefined): SetRead {
+    assert(read !== undefined, 'an operation that needs a read has planned it');
+    return read;
+  }
+
+  private register(slot: RegisterSlot): RegisterDraft {
+    return this.draft(slot, () => new RegisterDraft(slot)) as RegisterDraft;
+  }
+
+  private set(slot: SetSlot): SetDraft {
+    return this.draft(slot, () => new SetDraft(slot, slot.meta.size)) as SetDraft;
+  }
+
+  private counter(slot: CounterSlot): CounterDraft {
+    return this.draft(slot, () => new CounterDraft(slot)) as CounterDraft;
+  }
+
+  private draft<D extends RegisterDraft | SetDraft | CounterDraft>(slot: Slot, make: () => D) {
+    let draft = this.drafts.get(slot);
+    if (draft === undefined) {
+      draft = make();
+      this.drafts.set(slot, draft);
+    }
+    return draft;
+  }
+
+  private fold(draft: RegisterDraft | SetDraft | CounterDraft, records: RecordDelta[]): void {
+    if (draft instanceof RegisterDraft) {
+      if (draft.next === undefined) return;
+      const { stamp, value, expiresAt } = draft.next;
+      records.push({
+        type: 'register',
+        key: draft.slot.userKey,
+        stamp,
+        ...(value === undefined ? {} : { value }),
+        ...(expiresAt === undefined ? {} : { expiresAt }),
+      });
+    } else if (draft instanceof SetDraft) {
+      const key = draft.slot.userKey;
+      if (draft.cleared && mayHoldElements(draft.slot)) records.push({ type: 'clear', key });
+      for (const element of draft.elements.values()) {
+        const removed = element.removed ? this.removalOf(draft, element) : [];
+        if (!element.added && removed.length === 0) continue;
+        records.push({ type: 'element', key, element: element.slot.element, add: element.added, removed });
+      }
+    } else {
+      const { userKey: key } = draft.slot;
+      const entries = draft.resets.map(({ dot, bp, bn }) => ({ dot, bp, bn }));
+      if (entries.length > 0) records.push({ type: 'reset', key, entries });
+      for (const { dot, p, n } of draft.increments) {
+        records.push({ type: 'increment', key, first: dot.seq, p, n });
+      }
+    }
+  }
+
+  private removalOf(set: SetDraft, { slot }: ElementDraft): Dot[] {
+    const evidence = elementRemove(slot.state, clearedThrough(set.slot), this.dot);
+    return evidence?.removals.map(({ replica, seq }) => ({ replica, seq })) ?? [];
+  }
+
+  private apply(draft: RegisterDraft | SetDraft | CounterDraft): void {
+    const { store } = this;
+    if (draft instanceof RegisterDraft) {
+      if (draft.next !== undefined) applyRegister(store, draft.slot, draft.next, this.now);
+    } else if (draft instanceof SetDraft) {
+      this.applySet(draft);
+    } else {
+      const entries = [...draft.resets, ...draft.increments];
+      if (entries.length > 0) applyCounter(store, draft.slot, entries);
+    }
+  }
+
+  private applySet(draft: SetDraft): void {
+    const { store, dot } = this;
+    // Evidence is taken before the clear record changes what the elements are seen through.
+    const deltas = [...draft.elements.values()].map((element) => {
+      const evidence = element.removed
+        ? elementRemove(element.slot.state, clearedThrough(draft.slot), dot)
+        : undefined;
+      const added = element.added ? elementAdd(dot) : EMPTY_ELEMENT;
+      return { slot: element.slot, delta: evidence === undefined ? added : joinElements(evidence, added) };
+    });
+    if (draft.cleared && mayHoldElements(draft.slot)) {
+      applyClear(store, draft.slot, {
+        through: new Map(store.executed),
+        by: new Map([[dot.replica, dot.seq]]),
+      });
+    }
+    for (const { slot, delta } of deltas) {
+      if (delta !== EMPTY_ELEMENT) applyElement(store, draft.slot, slot, delta);
+    }
+  }
+}
+
+/** A clear of a set that surely holds nothing needs no record. */
+function mayHoldElements({ meta }: SetSlot): boolean {
+  return meta.size !== 0;
+}
+
+function numberOf(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}

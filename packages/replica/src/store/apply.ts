@@ -1,0 +1,112 @@
+/**
+ * Joins deltas into records: the same for a client's write, a peer's chunk and, later, a repair.
+ *
+ * Every removal that leaves evidence also leaves a garbage entry under the dot whose stability lets the
+ * evidence go, in the same batch; so compaction never has to search.
+ */
+import {
+  type CounterEntry,
+  compactElement,
+  dominates,
+  isDeadRegister,
+  isLive,
+  joinClears,
+  joinCounter,
+  joinElements,
+  joinRegisters,
+  type Register,
+  type SetClear,
+  type SetElement,
+  type VersionVector,
+} from '@causeway/crdt';
+import type { Now } from '../environment.js';
+import { expiryKey, garbageKey, KIND, textKey } from './keyspace.js';
+import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot } from './slot.js';
+import type { Store } from './store.js';
+
+/** An empty version vector. */
+export const NOTHING: VersionVector = new Map();
+const EMPTY = new Uint8Array(0);
+const neverStable = () => false;
+
+/** What a set's elements are seen through. */
+export function clearedThrough(set: SetSlot): VersionVector {
+  return set.meta.clear?.through ?? NOTHING;
+}
+
+/** Whether `register` is the value afterwards. */
+export function applyRegister(store: Store, slot: RegisterSlot, register: Register, now: Now): boolean {
+  const joined = joinRegisters(slot.register, register);
+  if (joined === slot.register) return false;
+  store.touch(slot);
+  slot.register = joined;
+  slot.expired = joined.expiresAt !== undefined && joined.expiresAt <= now.wall;
+  if (isDeadRegister(joined, now.wall)) {
+    store.put(garbageKey(joined.dot.replica, joined.dot.seq, slot.key), EMPTY);
+  } else if (joined.expiresAt !== undefined) {
+    store.put(expiryKey(joined.expiresAt, slot.key), EMPTY);
+    store.expiryWanted(joined.expiresAt);
+  }
+  return true;
+}
+
+/** Joins into an element and keeps the set's size. */
+export function applyElement(store: Store, set: SetSlot, slot: ElementSlot, delta: SetElement): void {
+  const through = clearedThrough(set);
+  const before = slot.state;
+  // What a clear has removed need not be kept: dropping it is the purge of this element.
+  const after = compactElement(joinElements(before, delta), through, neverStable);
+  if (after === before) return;
+  store.touch(slot);
+  slot.state = after;
+  for (const { by } of delta.removals) store.put(garbageKey(by.replica, by.seq, slot.key), EMPTY);
+  const change = Number(isLive(after, through)) - Number(isLive(before, through));
+  if (change !== 0) resize(store, set, slot, change);
+}
+
+function resize(store: Store, set: SetSlot, slot: ElementSlot, change: number): void {
+  const { meta } = set;
+  store.touch(set);
+  if (meta.size !== undefined) {
+    set.meta = { ...meta, size: meta.size + change };
+  } else if (meta.purge !== undefined && !isBehind(slot.element, meta.purge.cursor)) {
+    set.meta = { ...meta, purge: { ...meta.purge, counted: meta.purge.counted + change } };
+  }
+}
+
+/** The purge has not come to `element` yet. */
+function isBehind(element: Uint8Array, cursor: Uint8Array): boolean {
+  const length = Math.min(element.length, cursor.length);
+  for (let i = 0; i < length; i++) {
+    const difference = (element[i] ?? 0) - (cursor[i] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return element.length > cursor.length;
+}
+
+/**
+ * Joins a clear record. Its elements stay as they are stored until the purge comes to them, and are seen
+ * through the record meanwhile.
+ */
+export function applyClear(store: Store, set: SetSlot, clear: SetClear): void {
+  const joined = joinClears(set.meta.clear, clear);
+  store.touch(set);
+  // Where the clear covers all that this replica holds, nothing is left; else the purge has to count.
+  const known = dominates(joined.through, store.executed);
+  const purge = { cursor: EMPTY, counted: 0, seen: new Map(store.executed) };
+  set.meta = known ? { clear: joined, size: 0, purge } : { clear: joined, purge };
+  store.put(textKey(KIND.purge, set.userKey), EMPTY);
+  for (const [replica, seq] of clear.by) store.put(garbageKey(replica, seq, set.key), EMPTY);
+  store.purgeWanted(set.userKey);
+}
+
+export function applyCounter(store: Store, slot: CounterSlot, entries: readonly CounterEntry[]): boolean {
+  const joined = joinCounter(slot.counter, entries);
+  if (joined === slot.counter) return false;
+  store.touch(slot);
+  slot.counter = joined;
+  for (const { by } of entries) {
+    if (by !== undefined) store.put(garbageKey(by.replica, by.seq, slot.key), EMPTY);
+  }
+  return true;
+}

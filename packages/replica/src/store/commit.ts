@@ -1,0 +1,46 @@
+/**
+ * A commit: what will be written in one atomic batch, and what may be told once that is durable.
+ */
+import type { Digest, ReplicaId } from '@causeway/crdt';
+import type { Now } from '../environment.js';
+import type { Send } from '../ready.js';
+import type { Slot } from './slot.js';
+
+/** A chunk as the log holds it and as it is sent. */
+export interface LoggedChunk {
+  readonly origin: ReplicaId;
+  readonly start: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly bytes: Uint8Array;
+  /** Wall ms at the origin when it became durable there; 0 until known. */
+  readonly durableAt: number;
+  /** Wall ms at the origin when it was made. */
+  readonly at: number;
+}
+
+export class Commit {
+  readonly touched: Slot[] = [];
+  readonly puts: { key: Uint8Array; value: Uint8Array }[] = [];
+  readonly deletes: Uint8Array[] = [];
+  readonly chunks: LoggedChunk[] = [];
+  /** Sent when durable, in order. */
+  readonly after: Send[] = [];
+  /** Run when durable, after `durable` positions have moved and before anything else is executed. */
+  readonly whenDurable: ((now: Now) => void)[] = [];
+  /** Rough size of the batch. */
+  bytes = 0;
+  /** Root digest after this commit; set when sealed. */
+  root: Digest | undefined;
+
+  constructor(readonly number: number) {}
+
+  get empty(): boolean {
+    return (
+      this.touched.length === 0 &&
+      this.puts.length === 0 &&
+      this.deletes.length === 0 &&
+      this.chunks.length === 0
+    );
+  }
+}

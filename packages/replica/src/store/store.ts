@@ -1,0 +1,531 @@
+/**
+ * Store: the one door for change. It owns the records in memory, the commits that are forming and in flight,
+ * the version vector, the clock, the log's tail and the root digest.
+ *
+ * Invariants
+ * - States, chunks, digest and replica record of one commit are in one batch (`seal`).
+ * - `executed` is what the newest executed state holds, `durable` what a crash cannot take back; only `durable`
+ *   is ever told to anybody.
+ * - A chunk's `deps` are exactly what its transactions had seen: a remote chunk that is applied while a local
+ *   chunk is open closes it first, so one commit may hold several chunks of this replica.
+ * - After a failed write nothing of the two discarded commits is left: every slot is dropped and the positions
+ *   are read again.
+ */
+import { Digest, type Dot, Hasher, HybridClock, type ReplicaId, type VersionVector } from '@causeway/crdt';
+import {
+  ByteWriter,
+  CausewayError,
+  ChunkWriter,
+  type RecordDelta,
+  sealValue,
+  unsealValue,
+} from '@causeway/protocol';
+import { LRUCache } from 'lru-cache';
+import { assert } from '../assert.js';
+import type { Environment, Now } from '../environment.js';
+import type { ScanEntry, StoredReplica } from '../events.js';
+import { CACHE_BYTES_MAX, CHUNK_TRANSACTIONS_MAX, COMMIT_BYTES_MAX, SLOT_BYTES } from '../limits.js';
+import type { Batch, Load, Scan, Send } from '../ready.js';
+import { Commit, type LoggedChunk } from './commit.js';
+import {
+  bytesText,
+  decodeText,
+  elementKey,
+  IDENTITY_KEY,
+  type KeyRange,
+  KIND,
+  logKey,
+  REPLICA_KEY,
+  splitElementKey,
+  textKey,
+} from './keyspace.js';
+import { decodeIdentity, decodeReplicaRecord, encodeReplicaRecord } from './replica-record.js';
+import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
+
+/** Watches a key range while a scan of it is under way: what changed meanwhile overrides what was scanned. */
+export interface RangeWatch {
+  readonly fromId: string;
+  readonly toId: string;
+  readonly changes: Map<string, Slot>;
+}
+
+export class Store {
+  readonly self: ReplicaId;
+  readonly executed = new Map<ReplicaId, number>();
+  readonly durable = new Map<ReplicaId, number>();
+  /** Random start number of the newest chunk of each origin. */
+  readonly starts = new Map<ReplicaId, number>();
+  readonly horizon = new Map<ReplicaId, number>();
+  clock: HybridClock;
+  /** Time of the newest event. */
+  now: Now = { monotonic: 0, wall: 0 };
+  wasReady = false;
+  resultBytes = 0;
+  /** Of the newest durable commit. */
+  durableRoot = new Digest();
+  /** Chunks of the commit that has just become durable. */
+  onDurableChunks: (chunks: readonly LoggedChunk[], now: Now) => void = () => {};
+  onDurable: (now: Now) => void = () => {};
+
+  /** A register will expire; a set has been cleared. */
+  expiryWanted: (at: number) => void = () => {};
+  purgeWanted: (key: string) => void = () => {};
+
+  private root = new Digest();
+  private readonly hasher = new Hasher();
+  private readonly writer = new ByteWriter(4096);
+  private readonly active = new Map<string, Slot>();
+  private readonly cache = new LRUCache<string, Slot>({
+    maxSize: CACHE_BYTES_MAX,
+    sizeCalculation: (slot) => slot.bytes + SLOT_BYTES,
+  });
+  private readonly watches = new Set<RangeWatch>();
+  private wantLoads: Slot[] = [];
+  private readonly loads = new Map<number, readonly Slot[]>();
+  private wantScans: Scan[] = [];
+  private readonly scans = new Map<number, (entries: readonly ScanEntry[] | undefined) => void>();
+  private nextRead = 1;
+
+  private forming = new Commit(1);
+  private inFlight: Commit | undefined;
+  private durableNumber = 0;
+  private readonly chunkWriter = new ChunkWriter();
+  private openChunk: { firstSeq: number; at: number; transactions: number } | undefined;
+  private outbox: Send[] = [];
+
+  constructor(
+    stored: StoredReplica,
+    private readonly start: number,
+    private readonly env: Environment,
+  ) {
+    this.self = decodeIdentity(valueOf(stored, IDENTITY_KEY));
+    this.clock = new HybridClock(this.self);
+    this.restore(stored);
+  }
+
+  // Records
+
+  register(key: string): RegisterSlot {
+    return this.acquire(
+      `r${key}`,
+      RegisterSlot,
+      (id) => new RegisterSlot(key, textKey(KIND.register, key), id),
+    );
+  }
+
+  set(key: string): SetSlot {
+    return this.acquire(`s${key}`, SetSlot, (id) => new SetSlot(key, textKey(KIND.set, key), id));
+  }
+
+  counter(key: string): CounterSlot {
+    return this.acquire(`c${key}`, CounterSlot, (id) => new CounterSlot(key, textKey(KIND.counter, key), id));
+  }
+
+  result(id: string): ResultSlot {
+    return this.acquire(`o${id}`, ResultSlot, (slotId) => new ResultSlot(textKey(KIND.result, id), slotId));
+  }
+
+  element(key: string, element: Uint8Array): ElementSlot {
+    return this.acquire(elementId(key, bytesText(element)), ElementSlot, (id) => {
+      // The operation's bytes are a view of a frame, which would be kept alive with the slot.
+      const own = elementKey(key, element);
+      return new ElementSlot(key, own.subarray(own.length - element.length), own, id);
+    });
+  }
+
+  /** The slot of a record found by its key in the store; undefined for kinds that are no user records. */
+  slotOf(recordKey: Uint8Array): Slot | undefined {
+    switch (recordKey[0]) {
+      case KIND.register:
+        return this.register(decodeText(recordKey.subarray(1)));
+      case KIND.set:
+        return this.set(decodeText(recordKey.subarray(1)));
+      case KIND.counter:
+        return this.counter(decodeText(recordKey.subarray(1)));
+      case KIND.result:
+        return this.result(decodeText(recordKey.subarray(1)));
+      case KIND.element: {
+        const { key, element } = splitElementKey(recordKey);
+        return this.element(key, element);
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  release(slot: Slot): void {
+    assert(slot.pins > 0, 'a slot is released by whom it was acquired');
+    slot.pins--;
+    this.retire(slot);
+  }
+
+  /** Must be called before a slot's state is changed, with all of it loaded. */
+  touch(slot: Slot): void {
+    assert(slot.loaded, 'only a loaded record is changed');
+    if (slot.counted === undefined) slot.counted = this.digestOf(slot);
+    if (slot.dirty !== this.forming.number) {
+      slot.dirty = this.forming.number;
+      this.forming.touched.push(slot);
+      this.forming.bytes += slot.bytes;
+    }
+    for (const watch of this.watches) {
+      if (slot.id >= watch.fromId && slot.id < watch.toId) watch.changes.set(slot.id, slot);
+    }
+  }
+
+  /** Follows a set's elements from now on; everything not yet durable is told at once. */
+  watchElements(key: string): RangeWatch {
+    const prefix = elementId(key, '');
+    const watch: RangeWatch = { fromId: prefix, toId: `${prefix}\uffff`, changes: new Map() };
+    for (const slot of this.active.values()) {
+      if (slot.dirty !== 0 && slot.id.startsWith(prefix)) watch.changes.set(slot.id, slot);
+    }
+    this.watches.add(watch);
+    return watch;
+  }
+
+  unwatch(watch: RangeWatch): void {
+    this.watches.delete(watch);
+  }
+
+  // Reads
+
+  scan(
+    range: KeyRange,
+    entriesMax: number,
+    bytesMax: number,
+    then: (entries: readonly ScanEntry[] | undefined) => void,
+  ): void {
+    const id = this.nextRead++;
+    this.wantScans.push({ id, from: range.from, to: range.to, entriesMax, bytesMax });
+    this.scans.set(id, then);
+  }
+
+  takeLoads(): Load[] {
+    if (this.wantLoads.length === 0) return [];
+    const slots = this.wantLoads;
+    this.wantLoads = [];
+    const id = this.nextRead++;
+    this.loads.set(id, slots);
+    return [{ id, keys: slots.map((slot) => slot.key) }];
+  }
+
+  takeScans(): Scan[] {
+    const scans = this.wantScans;
+    if (scans.length > 0) this.wantScans = [];
+    return scans;
+  }
+
+  loaded(id: number, values: readonly (Uint8Array | undefined)[]): void {
+    const slots = this.loads.get(id);
+    if (slots === undefined) return;
+    this.loads.delete(id);
+    slots.forEach((slot, index) => {
+      slot.loading = false;
+      if (slot.loaded) return;
+      slot.loaded = true;
+      const value = values[index];
+      if (value === undefined) return;
+      slot.bytes = slot.key.length + value.length;
+      try {
+        slot.decode(unsealValue(slot.key, value));
+      } catch (error) {
+        // Absent means unknown: what arrives is joined all the same, and repair brings the rest back.
+        this.env.log.error({ key: slot.id, error }, 'a stored record is damaged and is treated as lost');
+        slot.corrupt = true;
+      }
+    });
+  }
+
+  scanned(id: number, entries: readonly ScanEntry[] | undefined): void {
+    const then = this.scans.get(id);
+    if (then === undefined) return;
+    this.scans.delete(id);
+    then(entries);
+  }
+
+  /** A read failed: records of a load are asked for again, a scan is told. */
+  readFailed(id: number): void {
+    const slots = this.loads.get(id);
+    if (slots !== undefined) {
+      this.loads.delete(id);
+      this.wantLoads.push(...slots);
+      return;
+    }
+    this.scanned(id, undefined);
+  }
+
+  // Changes
+
+  get full(): boolean {
+    return this.forming.bytes >= COMMIT_BYTES_MAX;
+  }
+
+  /** Dot of the transaction that is executed next. */
+  nextDot(): Dot {
+    return { replica: this.self, seq: (this.executed.get(this.self) ?? 0) + 1 };
+  }
+
+  /** Makes sure a chunk of this replica is open, and gives what its transactions have seen. */
+  beginTransaction(now: Now): void {
+    if (this.openChunk !== undefined && this.openChunk.transactions >= CHUNK_TRANSACTIONS_MAX)
+      this.closeChunk();
+    if (this.openChunk !== undefined) return;
+    const firstSeq = (this.executed.get(this.self) ?? 0) + 1;
+    const deps = new Map(this.executed);
+    deps.delete(this.self);
+    this.openChunk = { firstSeq, at: now.wall, transactions: 0 };
+    this.chunkWriter.begin({ origin: this.self, start: this.start, firstSeq, at: now.wall, deps });
+  }
+
+  /** Appends a transaction whose records have been changed under `nextDot`. */
+  endTransaction(records: readonly RecordDelta[]): void {
+    assert(this.openChunk !== undefined && records.length > 0, 'a transaction changes something');
+    this.chunkWriter.transaction(records);
+    this.openChunk.transactions++;
+    this.executed.set(this.self, (this.executed.get(this.self) ?? 0) + 1);
+    this.starts.set(this.self, this.start);
+    this.forming.bytes += 64;
+  }
+
+  /** Takes a chunk of another origin into the log and the version vector; its records are changed by the caller. */
+  logRemote(chunk: LoggedChunk): void {
+    this.closeChunk();
+    this.forming.chunks.push(chunk);
+    this.forming.bytes += chunk.bytes.length;
+    this.executed.set(chunk.origin, chunk.lastSeq);
+    this.starts.set(chunk.origin, chunk.start);
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.forming.puts.push({ key, value });
+    this.forming.bytes += key.length + value.length;
+  }
+
+  delete(key: Uint8Array): void {
+    this.forming.deletes.push(key);
+    this.forming.bytes += key.length;
+  }
+
+  /** Forces a commit, for what stands only in the replica record. */
+  commitReplicaRecord(): void {
+    this.forming.puts.push({ key: REPLICA_KEY, value: EMPTY });
+  }
+
+  /** Hands out `send` once everything that `slots` hold is durable. */
+  sendWhenDurable(send: Send, commit: number): void {
+    if (commit <= this.durableNumber) this.outbox.push(send);
+    else if (this.inFlight !== undefined && commit <= this.inFlight.number) this.inFlight.after.push(send);
+    else this.forming.after.push(send);
+  }
+
+  /** Number of the commit that everything executed so far needs. */
+  get newestCommit(): number {
+    if (!this.formingEmpty) return this.forming.number;
+    return this.inFlight?.number ?? this.durableNumber;
+  }
+
+  isDurable(commit: number): boolean {
+    return commit <= this.durableNumber;
+  }
+
+  /** Runs `task` when everything executed so far is durable. */
+  whenDurable(task: (now: Now) => void): void {
+    const commit = this.newestCommit;
+    if (commit <= this.durableNumber) task(this.now);
+    else if (this.inFlight !== undefined && commit === this.inFlight.number)
+      this.inFlight.whenDurable.push(task);
+    else this.forming.whenDurable.push(task);
+  }
+
+  send(send: Send): void {
+    this.outbox.push(send);
+  }
+
+  takeOutbox(): Send[] {
+    const outbox = this.outbox;
+    if (outbox.length > 0) this.outbox = [];
+    return outbox;
+  }
+
+  // Commits
+
+  private get formingEmpty(): boolean {
+    return this.forming.empty && this.openChunk === undefined;
+  }
+
+  /** Closes what has been executed into one batch; undefined when there is nothing. */
+  seal(): Batch | undefined {
+    assert(this.inFlight === undefined, 'one batch in flight');
+    if (this.formingEmpty) return undefined;
+    this.closeChunk();
+    const commit = this.forming;
+    const puts: { key: Uint8Array; value: Uint8Array }[] = [];
+    const deletes = commit.deletes;
+    for (const slot of commit.touched) {
+      const counted = this.digestOf(slot);
+      if (slot.counted !== undefined) this.root.subtract(slot.counted);
+      this.root.add(counted);
+      slot.counted = counted;
+      if (slot.absent) {
+        deletes.push(slot.key);
+        continue;
+      }
+      this.writer.reset();
+      slot.encode(this.writer);
+      const value = sealValue(slot.key, this.writer.view());
+      slot.bytes = slot.key.length + value.length;
+      puts.push({ key: slot.key, value });
+    }
+    for (const chunk of commit.chunks)
+      puts.push({ key: logKey(chunk.origin, chunk.firstSeq), value: chunk.bytes });
+    for (const put of commit.puts) if (put.value !== EMPTY) puts.push(put);
+    commit.root = new Digest();
+    commit.root.set(this.root);
+    puts.push({ key: REPLICA_KEY, value: this.replicaRecord() });
+    this.inFlight = commit;
+    this.forming = new Commit(commit.number + 1);
+    return { puts, deletes };
+  }
+
+  /** The batch in flight is durable. */
+  advance(now: Now): void {
+    const commit = this.inFlight;
+    assert(commit?.root !== undefined, 'advance follows a batch');
+    this.inFlight = undefined;
+    this.durableNumber = commit.number;
+    this.durableRoot = commit.root;
+    for (const { origin, lastSeq } of commit.chunks) this.durable.set(origin, lastSeq);
+    for (const slot of commit.touched) {
+      if (slot.dirty !== commit.number) continue;
+      slot.dirty = 0;
+      this.retire(slot);
+    }
+    for (const send of commit.after) this.outbox.push(send);
+    for (const task of commit.whenDurable) task(now);
+    if (commit.chunks.length > 0) this.onDurableChunks(commit.chunks, now);
+    this.onDurable(now);
+  }
+
+  /** Nothing of the commits in flight and forming is durable: forgets them, with all that they had changed. */
+  discard(): readonly Send[] {
+    const lost = [...(this.inFlight?.after ?? []), ...this.forming.after];
+    const number = this.forming.number + 1;
+    this.inFlight = undefined;
+    this.forming = new Commit(number);
+    this.durableNumber = number - 1;
+    this.openChunk = undefined;
+    this.active.clear();
+    this.cache.clear();
+    this.loads.clear();
+    this.wantLoads = [];
+    this.wantScans = [];
+    this.scans.clear();
+    this.watches.clear();
+    return lost;
+  }
+
+  /** Takes positions, clock and digest from what the store holds. */
+  restore(stored: StoredReplica): void {
+    const record = decodeReplicaRecord(valueOf(stored, REPLICA_KEY));
+    this.executed.clear();
+    this.durable.clear();
+    this.starts.clear();
+    this.horizon.clear();
+    for (const [origin, { seq, start }] of record.positions) {
+      this.executed.set(origin, seq);
+      this.durable.set(origin, seq);
+      this.starts.set(origin, start);
+    }
+    for (const [origin, seq] of record.horizon) this.horizon.set(origin, seq);
+    this.clock = new HybridClock(this.self, record.clock);
+    this.wasReady = record.wasReady;
+    this.resultBytes = record.resultBytes;
+    this.root.set(record.root);
+    this.durableRoot = record.root;
+  }
+
+  versionVector(): VersionVector {
+    return this.durable;
+  }
+
+  private closeChunk(): void {
+    const open = this.openChunk;
+    if (open === undefined) return;
+    this.openChunk = undefined;
+    const bytes = this.chunkWriter.finish();
+    this.forming.chunks.push({
+      origin: this.self,
+      start: this.start,
+      firstSeq: open.firstSeq,
+      lastSeq: open.firstSeq + open.transactions - 1,
+      bytes,
+      at: open.at,
+      durableAt: 0,
+    });
+    this.forming.bytes += bytes.length;
+  }
+
+  private replicaRecord(): Uint8Array {
+    const positions = new Map<ReplicaId, { seq: number; start: number }>();
+    for (const [origin, seq] of this.executed)
+      positions.set(origin, { seq, start: this.starts.get(origin) ?? 0 });
+    return encodeReplicaRecord(this.writer, {
+      positions,
+      clock: this.clock.last,
+      root: this.root,
+      horizon: this.horizon,
+      wasReady: this.wasReady,
+      resultBytes: this.resultBytes,
+    });
+  }
+
+  private digestOf(slot: Slot): Digest {
+    const digest = new Digest();
+    slot.addDigest(digest, this.hasher);
+    return digest;
+  }
+
+  private acquire<S extends Slot>(id: string, kind: new (...args: never[]) => S, make: (id: string) => S): S {
+    let slot = this.active.get(id);
+    if (slot === undefined) {
+      slot = this.cache.get(id);
+      if (slot === undefined) {
+        slot = make(id);
+        slot.loading = true;
+        slot.bytes = slot.key.length;
+        this.wantLoads.push(slot);
+      } else {
+        this.cache.delete(id);
+      }
+      this.active.set(id, slot);
+    }
+    assert(slot instanceof kind, 'an id names one kind');
+    slot.pins++;
+    return slot;
+  }
+
+  /** Moves a slot that nobody needs to the cache. */
+  private retire(slot: Slot): void {
+    if (slot.pins > 0 || slot.dirty !== 0 || this.active.get(slot.id) !== slot) return;
+    this.active.delete(slot.id);
+    if (slot.loaded && !slot.corrupt) this.cache.set(slot.id, slot);
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** Text id of an element: ids of one set share a prefix and sort like the elements' bytes. */
+export function elementId(key: string, element: string): string {
+  return `e${key.length}:${key}${element}`;
+}
+
+function valueOf(stored: StoredReplica, key: Uint8Array): Uint8Array {
+  const id = bytesText(key);
+  const entry = stored.entries.find((candidate) => bytesText(candidate.key) === id);
+  if (entry !== undefined) return entry.value;
+  throw new CausewayError(
+    'CAUSEWAY_DATA_UNREADABLE',
+    'the data directory holds no replica record: it is not of this program, or a file of it is lost',
+  );
+}
