@@ -24,7 +24,6 @@ import {
   assert,
   compareDots,
   type Dot,
-  Hasher,
   LOGICAL_MAX,
   PHYSICAL_MAX,
   type ReplicaId,
@@ -33,8 +32,10 @@ import {
 } from '@causeway/crdt';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { checkCanonical } from './check-canonical.js';
+import { checksum } from './checksum.js';
 import { CausewayError } from './errors.js';
 import { CHUNK_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX } from './limits.js';
+import { readTotal, writeTotal } from './record.js';
 import {
   readReplica,
   readVersionVector,
@@ -118,9 +119,6 @@ const ADD = 8;
 const REMOVES = 16;
 
 const CHECKSUM_BYTES = 4;
-const CHUNK_SEED = 0xc407;
-const TOTAL_MAX = 2n ** 63n - 1n;
-const hasher = new Hasher();
 
 /** Builds one chunk after another: begin, transaction …, finish. */
 export class ChunkWriter {
@@ -195,7 +193,7 @@ export class ChunkWriter {
     this.#origin = undefined;
     const writer = this.#writer;
     writer.setU32le(this.#countAt, this.#transactions);
-    writer.u32le(hasher.start(CHUNK_SEED).bytes(writer.view()).word());
+    writer.u32le(checksum(writer.view(), 0));
     assert(writer.length <= CHUNK_BYTES_MAX && this.#items <= CHUNK_ITEMS_MAX, 'a chunk is finished in time');
     return writer.finish();
   }
@@ -233,8 +231,8 @@ export class ChunkWriter {
         writer.u8(INCREMENT);
         writer.text(record.key);
         writer.varint(back);
-        writer.bigVarint(record.p);
-        writer.bigVarint(record.n);
+        writeTotal(writer, record.p);
+        writeTotal(writer, record.n);
         return;
       }
       case 'reset': {
@@ -248,8 +246,8 @@ export class ChunkWriter {
         for (const { dot, bp, bn } of entries) {
           assert(before === undefined || compareDots(before, dot) < 0, 'entries are ascending');
           this.#dot(dot);
-          writer.bigVarint(bp);
-          writer.bigVarint(bn);
+          writeTotal(writer, bp);
+          writeTotal(writer, bn);
           before = dot;
         }
         return;
@@ -355,8 +353,8 @@ class ChunkDecoder {
     const reader = this.#reader;
     const head = readHead(reader, bytes);
     const sum = new ByteReader(bytes, bytes.length - CHECKSUM_BYTES).u32le();
-    const body = bytes.subarray(0, bytes.length - CHECKSUM_BYTES);
-    if (hasher.start(CHUNK_SEED).bytes(body).word() !== sum) throw bad('a chunk does not match its checksum');
+    if (checksum(bytes, 0, 0, bytes.length - CHECKSUM_BYTES) !== sum)
+      throw bad('a chunk does not match its checksum');
     const deps = readVersionVector(reader);
     if (deps.has(head.origin)) throw bad('deps that name the origin');
     this.#replicas = [head.origin, ...deps.keys()];
@@ -478,9 +476,7 @@ class ChunkDecoder {
   }
 
   #total(): bigint {
-    const total = this.#reader.bigVarint();
-    if (total > TOTAL_MAX) throw bad('a total beyond 2^63-1');
-    return total;
+    return readTotal(this.#reader);
   }
 
   #key(): string {

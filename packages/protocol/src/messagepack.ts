@@ -175,7 +175,7 @@ export class MessageReader extends ByteReader {
       case 0xce:
         return this.u32be();
       case 0xcf:
-        return narrow(this.big64be());
+        return joined(this.u32be(), this.u32be());
       case 0xd0:
         return (this.u8() << 24) >> 24;
       case 0xd1:
@@ -183,7 +183,7 @@ export class MessageReader extends ByteReader {
       case 0xd2:
         return this.u32be() | 0;
       case 0xd3:
-        return narrow(BigInt.asIntN(64, this.big64be()));
+        return joined(this.u32be() | 0, this.u32be());
       default:
         throw wrong('a number');
     }
@@ -204,6 +204,15 @@ export class MessageReader extends ByteReader {
 
   /** Text of at most `bytesMax` bytes of UTF-8. */
   string(bytesMax: number): string {
+    return this.utf8(this.#textLength(bytesMax));
+  }
+
+  /** What `string` would read, as a view of the frame; whether it is UTF-8 is not looked at. */
+  stringBytes(bytesMax: number): Uint8Array {
+    return this.raw(this.#textLength(bytesMax));
+  }
+
+  #textLength(bytesMax: number): number {
     const tag = this.u8();
     let length: number;
     if (tag >= 0xa0 && tag <= 0xbf) length = tag & 0x1f;
@@ -212,7 +221,7 @@ export class MessageReader extends ByteReader {
     else if (tag === 0xdb) length = this.u32be();
     else throw wrong('a text');
     if (length > bytesMax) throw wrong(`a text of at most ${bytesMax} bytes`);
-    return this.utf8(length);
+    return length;
   }
 
   /** Bytes, as a view of the frame. */
@@ -299,10 +308,10 @@ export class MessageReader extends ByteReader {
   }
 }
 
-/** A number where it is exact. */
-function narrow(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
+/** The integer of two words: a number where it is exact, without a bigint in between. */
+function joined(high: number, low: number): number | bigint {
+  const value = high * 0x1_0000_0000 + low;
+  return Number.isSafeInteger(value) ? value : (BigInt(high) << 32n) | BigInt(low);
 }
 
 function cutShort(): CausewayError {

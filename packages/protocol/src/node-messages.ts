@@ -16,14 +16,7 @@
  * Values and elements are bin of canonical bytes, ? may be nil. A count beyond 64 bits is decimal text. A result says
  * which operation it is of, so that a frame is decoded without knowing what was asked.
  */
-import {
-  isReplicaId,
-  LOGICAL_MAX,
-  PHYSICAL_MAX,
-  type ReplicaId,
-  type Stamp,
-  unreachable,
-} from '@causeway/crdt';
+import { LOGICAL_MAX, PHYSICAL_MAX, type ReplicaId, type Stamp, unreachable } from '@causeway/crdt';
 import { ByteWriter } from './byte-writer.js';
 import {
   asBadFrame,
@@ -46,6 +39,7 @@ import {
   writeText,
 } from './messagepack.js';
 import type { KeyChange, KeyType, Result } from './operations.js';
+import { internReplicaId } from './replica-ids.js';
 
 export type NodeMessage =
   | {
@@ -300,12 +294,9 @@ function readResult(reader: MessageReader): Result {
     case OPCODES['register.get']: {
       if (length === 1) return { op: 'register.get' };
       const value = reader.nil() ? undefined : reader.binary();
-      const stamp = length === 2 ? undefined : readStamp(reader, length - 2);
-      return {
-        op: 'register.get',
-        ...(value === undefined ? undefined : { value }),
-        ...(stamp === undefined ? undefined : { stamp }),
-      };
+      if (length === 2) return value === undefined ? { op: 'register.get' } : { op: 'register.get', value };
+      const stamp = readStamp(reader, length - 2);
+      return value === undefined ? { op: 'register.get', stamp } : { op: 'register.get', value, stamp };
     }
     case OPCODES['register.set']:
       return { op: 'register.set', stamp: readStamp(reader, length - 1) };
@@ -355,8 +346,9 @@ function readStamp(reader: MessageReader, fields: number): Stamp {
 }
 
 function readReplicaText(reader: MessageReader): ReplicaId {
-  const replica = reader.string(LABEL_BYTES_MAX);
-  if (!isReplicaId(replica)) throw bad('not a replica id');
+  const ascii = reader.stringBytes(LABEL_BYTES_MAX);
+  const replica = internReplicaId(ascii, 0, ascii.length);
+  if (replica === undefined) throw bad('not a replica id');
   return replica;
 }
 

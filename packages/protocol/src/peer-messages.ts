@@ -190,7 +190,9 @@ function fieldsOf(message: PeerMessage): readonly unknown[] {
 }
 
 function flatVector(vector: VersionVector): readonly unknown[] {
-  return sortedEntries(vector).flat();
+  const flat: unknown[] = [];
+  for (const [replica, seq] of sortedEntries(vector)) flat.push(replica, seq);
+  return flat;
 }
 
 function flatMembers(members: readonly Member[]): readonly unknown[] {

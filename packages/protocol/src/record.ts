@@ -228,11 +228,11 @@ export function encodeCounter(writer: ByteWriter, state: Counter): void {
     writeReplicaAfter(writer, dot.replica, before);
     before = dot.replica;
     writer.varint(dot.seq);
-    writer.bigVarint(p);
-    writer.bigVarint(n);
+    writeTotal(writer, p);
+    writeTotal(writer, n);
     if (by === undefined) continue;
-    writer.bigVarint(bp);
-    writer.bigVarint(bn);
+    writeTotal(writer, bp);
+    writeTotal(writer, bn);
     writeReplicaAfter(writer, by.replica, dot.replica);
     writer.varint(by.seq);
   }
@@ -256,15 +256,27 @@ function readEntry(reader: ByteReader, before: ReplicaId | undefined): CounterEn
   const flags = reader.u8();
   if (flags > HAS_BASELINE) throw corrupt('a counter of an unknown kind');
   const dot = { replica: readReplicaAfter(reader, before), seq: readSeq(reader) };
-  const p = reader.bigVarint();
-  const n = reader.bigVarint();
-  if (p > TOTAL_MAX || n > TOTAL_MAX) throw corrupt('a total beyond 2^63-1');
+  const p = readTotal(reader);
+  const n = readTotal(reader);
   if (flags === 0) return { dot, p, n, bp: 0n, bn: 0n };
-  const bp = reader.bigVarint();
-  const bn = reader.bigVarint();
+  const bp = readTotal(reader);
+  const bn = readTotal(reader);
   if (bp > p || bn > n || bp + bn === 0n) throw corrupt('a baseline that is none');
   const by = { replica: readReplicaAfter(reader, dot.replica), seq: readSeq(reader) };
   return { dot, p, n, bp, bn, by };
+}
+
+/** A total of a counter, 0 to 2^63-1. Nearly all are small, and arithmetic on bigints is slow. */
+export function writeTotal(writer: ByteWriter, total: bigint): void {
+  const number = Number(total);
+  if (number <= Number.MAX_SAFE_INTEGER) writer.varint(number);
+  else writer.bigVarint(total);
+}
+
+export function readTotal(reader: ByteReader): bigint {
+  const total = reader.bigVarint();
+  if (total > TOTAL_MAX) throw corrupt('a total beyond 2^63-1');
+  return total;
 }
 
 /** Next of a list with one line per replica, in their order. */
