@@ -1,0 +1,295 @@
+/**
+ * One connection to one node, from dialling to its end: handshake, requests out in large frames, answers in.
+ * Frames that no node sends end the connection, never the program.
+ *
+ * Invariants
+ * - Requests leave in the order of the queue, and only after the handshake.
+ * - What is in flight is bounded, in number and in bytes; the rest stays in the queue.
+ * - `lost` is told once, and after it nothing.
+ *
+ * Sans I/O: the socket is handed in, bytes and time come from outside.
+ */
+import {
+  CausewayError,
+  CLIENT_PROTOCOL_VERSION,
+  CLIENT_SUBPROTOCOL,
+  ClientFrameWriter,
+  decodeNodeFrame,
+  type KeyChange,
+  type NodeMessage,
+  type Result,
+} from '@causeway/protocol';
+import { InFlight } from './in-flight.js';
+import { type Request, UnwatchRequest, WatchRequest } from './request.js';
+import type { RequestQueue } from './request-queue.js';
+import type { Socket, Surroundings } from './surroundings.js';
+
+/**
+ * Messages of a frame. More would save little, fewer let the node begin while the rest is still being put together.
+ */
+export const FRAME_MESSAGES = 64;
+/** A frame that has reached this goes out. Bytes. */
+const FRAME_BYTES = 64 * 1024;
+/** Bound of what a node that is slow to read or to answer makes us hold. Bytes. */
+const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
+/** How long a dialled node may take to open the WebSocket and greet. Milliseconds. */
+const HANDSHAKE_MS_MAX = 3000;
+
+/** Who the node said that it is. */
+export interface Greeting {
+  readonly replica: string;
+  readonly region: string;
+  /** Version of the node's software. */
+  readonly software: string;
+}
+
+/** The owner of a connection. */
+export interface ConnectionEvents {
+  /** The handshake is done; requests can be sent. */
+  opened(greeting: Greeting): void;
+  /** Answers came, so that there is room for more requests. */
+  answered(): void;
+  /** It is over. `drain` gives what was not answered. */
+  lost(error: CausewayError): void;
+}
+
+export interface ConnectionOptions {
+  readonly url: string;
+  /** How the client names itself to the node. */
+  readonly name: string;
+  /** Id of the first request. */
+  readonly firstId: number;
+}
+
+export class Connection {
+  private readonly socket: Socket;
+  private readonly cancelHandshake: () => void;
+  private state: 'handshake' | 'open' | 'over' = 'handshake';
+  private readonly writer = new ClientFrameWriter();
+  private readonly inFlight: InFlight;
+  private readonly watches = new Map<number, WatchRequest>();
+  /** Ids of unwatch requests: they are not waited for. */
+  private readonly unwatches = new Set<number>();
+  private openedAt = 0;
+  /** Since when an answer has been waited for without a byte from the node. Milliseconds. */
+  private quietSince = 0;
+
+  constructor(
+    private readonly surroundings: Surroundings,
+    private readonly options: ConnectionOptions,
+    private readonly events: ConnectionEvents,
+  ) {
+    this.inFlight = new InFlight(options.firstId);
+    this.cancelHandshake = surroundings.after(HANDSHAKE_MS_MAX, () => {
+      this.end(this.lostError(`no greeting within ${HANDSHAKE_MS_MAX} ms`));
+    });
+    this.socket = surroundings.dial(options.url, CLIENT_SUBPROTOCOL, {
+      opened: () => this.greet(),
+      received: (bytes) => this.received(bytes),
+      closed: (reason) => this.end(this.lostError(reason)),
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'open';
+  }
+
+  /** Number of requests that wait for an answer. */
+  get waitingCount(): number {
+    return this.inFlight.count;
+  }
+
+  get watchCount(): number {
+    return this.watches.size;
+  }
+
+  /** How long it has been open. Milliseconds. */
+  ageMs(now: number): number {
+    return this.openedAt === 0 ? 0 : now - this.openedAt;
+  }
+
+  /** How long the node has kept silent. Milliseconds. */
+  quietMs(now: number): number {
+    return now - this.quietSince;
+  }
+
+  /** Sends from the front of the queue as much as may be in flight. `now`: the time, or shortly before. */
+  pump(queue: RequestQueue, now: number): void {
+    if (this.state !== 'open') return;
+    const { inFlight, writer } = this;
+    const idle = inFlight.count === 0;
+    while (!inFlight.full && inFlight.bytes < IN_FLIGHT_BYTES_MAX) {
+      const request = queue.peek();
+      if (request === undefined) break;
+      if (request.settled) {
+        queue.shift();
+        continue;
+      }
+      request.id = inFlight.nextId;
+      let added: boolean;
+      try {
+        added = writer.add(request);
+      } catch (error) {
+        queue.shift();
+        request.failed(error as CausewayError);
+        continue;
+      }
+      // The frame is full: the request comes first in the next.
+      if (!added) {
+        this.socket.send(writer.finish());
+        continue;
+      }
+      queue.shift();
+      this.sent(request);
+      if (writer.messages >= FRAME_MESSAGES || writer.length >= FRAME_BYTES)
+        this.socket.send(writer.finish());
+    }
+    if (writer.messages > 0) this.socket.send(writer.finish());
+    if (idle) this.quietSince = now;
+  }
+
+  /** Fails what was asked for before `deadline` and is not answered; the answers may still come. */
+  expire(deadline: number, error: CausewayError): void {
+    for (const request of this.inFlight.all()) {
+      if (request.askedAt < deadline) request.forgotten(error);
+    }
+  }
+
+  /** Whatever was not answered, in the order in which it was sent. */
+  drain(): Request[] {
+    return this.inFlight.all();
+  }
+
+  /** The watches that are open. */
+  openWatches(): Iterable<Request> {
+    return this.watches.values();
+  }
+
+  /** Ends it from this side. */
+  close(error: CausewayError): void {
+    this.end(error);
+  }
+
+  private sent(request: Request): void {
+    this.inFlight.add(request);
+    if (request instanceof WatchRequest) {
+      request.stage = 'sent';
+      this.watches.set(request.id, request);
+    } else if (request instanceof UnwatchRequest) {
+      // Whether and when the node answers is of no matter.
+      this.inFlight.take(request.id);
+      this.unwatches.add(request.id);
+    }
+  }
+
+  private greet(): void {
+    if (this.state !== 'handshake') return;
+    this.writer.add({ type: 'hello', version: CLIENT_PROTOCOL_VERSION, name: this.options.name });
+    this.socket.send(this.writer.finish());
+  }
+
+  private received(bytes: Uint8Array): void {
+    if (this.state === 'over') return;
+    this.quietSince = this.surroundings.now();
+    let messages: readonly NodeMessage[];
+    try {
+      messages = decodeNodeFrame(bytes);
+    } catch (error) {
+      this.end(this.badFrame('it cannot be read', error));
+      return;
+    }
+    for (const message of messages) {
+      this.handle(message);
+      // The owner may have closed it, or the message was wrong.
+      if ((this.state as string) === 'over') return;
+    }
+    if (this.state === 'open') this.events.answered();
+  }
+
+  private handle(message: NodeMessage): void {
+    if (this.state === 'handshake') {
+      this.welcome(message);
+      return;
+    }
+    switch (message.type) {
+      case 'reply':
+        this.reply(message.id, message.results);
+        return;
+      case 'failure':
+        this.failure(message.id, message.error);
+        return;
+      case 'change':
+        this.change(message.id, message.change);
+        return;
+      case 'watch-end':
+        this.watches.get(message.id)?.failed(message.error);
+        this.watches.delete(message.id);
+        return;
+      default:
+        this.end(this.badFrame('a second greeting'));
+    }
+  }
+
+  private welcome(message: NodeMessage): void {
+    if (message.type === 'refused') {
+      this.end(message.error);
+    } else if (message.type !== 'hello') {
+      this.end(this.badFrame('no greeting'));
+    } else if (message.version !== CLIENT_PROTOCOL_VERSION) {
+      const versions = `the node speaks version ${message.version}, this client ${CLIENT_PROTOCOL_VERSION}`;
+      this.end(new CausewayError('CAUSEWAY_BAD_VERSION', versions));
+    } else {
+      this.cancelHandshake();
+      this.state = 'open';
+      this.openedAt = this.surroundings.now();
+      const { replica, region, software } = message;
+      this.events.opened({ replica, region, software });
+    }
+  }
+
+  private reply(id: number, results: readonly Result[]): void {
+    const request = this.inFlight.take(id);
+    if (request === undefined) {
+      if (!this.unwatches.delete(id))
+        this.end(this.badFrame(`an answer to a request that was not made: ${id}`));
+    } else if (!request.answered(results)) {
+      // Its outcome is as unknown as that of the others.
+      request.forgotten(this.badFrame('the wrong number of results'));
+      this.end(this.badFrame('the wrong number of results'));
+    }
+  }
+
+  private failure(id: number, error: CausewayError): void {
+    const request = this.inFlight.take(id);
+    if (request !== undefined) {
+      request.failed(error);
+      this.watches.delete(id);
+    } else if (!this.unwatches.delete(id)) {
+      this.end(this.badFrame(`an answer to a request that was not made: ${id}`));
+    }
+  }
+
+  private change(id: number, change: KeyChange): void {
+    const watch = this.watches.get(id);
+    // One that was ended here goes on at the node until it hears of it.
+    if (watch !== undefined && !watch.settled) watch.sink.changed(change);
+  }
+
+  private end(error: CausewayError): void {
+    if (this.state === 'over') return;
+    this.state = 'over';
+    this.cancelHandshake();
+    this.socket.close();
+    this.events.lost(error);
+  }
+
+  private badFrame(message: string, cause?: unknown): CausewayError {
+    return new CausewayError('CAUSEWAY_BAD_FRAME', `bad frame from ${this.options.url}: ${message}`, {
+      cause,
+    });
+  }
+
+  private lostError(reason: string): CausewayError {
+    return new CausewayError('CAUSEWAY_CONNECTION_LOST', `${this.options.url}: ${reason}`);
+  }
+}
