@@ -1,1 +1,11 @@
-export {};
+/** Whole clusters of the real engine in one process, under virtual time, with every fault drawn from one seed. */
+export type { Checker } from './checkers/checker.js';
+export type { Client } from './client.js';
+export type { Cluster, ClusterNode } from './cluster.js';
+export { type Engine, REAL_ENGINE } from './engine.js';
+export { FAULT_KINDS, type FaultKind, type FaultProfile } from './faults.js';
+export type { Call, History, Outcome } from './history.js';
+export type { Profile } from './profile.js';
+export { addCounts, failureText, runSeed, type SeedReport } from './report.js';
+export { type Simulation, type SimulationOptions, simulate } from './simulator.js';
+export { Violation } from './violation.js';

@@ -1,0 +1,22 @@
+/**
+ * What every checker is: an observer that throws a Violation when what it sees cannot be.
+ *
+ * Hooks are called in the order of virtual time, inside the event that they speak of.
+ */
+import type { PeerMessage } from '@causeway/protocol';
+import type { Status } from '@causeway/replica';
+import type { ClusterNode } from '../cluster.js';
+import type { Call, History } from '../history.js';
+import type { NodeContents } from '../rest.js';
+
+export interface Checker {
+  /** A process has started, or one has made a commit durable. */
+  progressed?(node: ClusterNode, status: Status): void;
+  /** A process is about to send. */
+  sent?(node: ClusterNode, message: PeerMessage): void;
+  invoked?(call: Call): void;
+  /** The call has its answer, whatever it is. */
+  answered?(call: Call): void;
+  /** All is healed, all have settled. Contents were read from each node by requests. */
+  atRest?(nodes: readonly NodeContents[], history: History): void;
+}

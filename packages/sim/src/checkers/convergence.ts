@@ -1,0 +1,56 @@
+/**
+ * Convergence: when all is healed and nobody writes, all replicas are equal, by their own account (version
+ * vectors, digests), by everything that a client can read, and by what stands in their stores.
+ */
+import { equalVersionVectors } from '@causeway/crdt';
+import type { Status } from '@causeway/replica';
+import type { NodeContents } from '../rest.js';
+import { show, Violation } from '../violation.js';
+import type { Checker } from './checker.js';
+
+/** Whether all say that they are ready, settled and the same. */
+export function haveConverged(statuses: readonly (Status | undefined)[]): boolean {
+  const [first] = statuses;
+  return statuses.every(
+    (status) =>
+      status !== undefined &&
+      first !== undefined &&
+      status.ready &&
+      status.writable &&
+      status.settled &&
+      status.digest === first.digest &&
+      equalVersionVectors(status.versionVector, first.versionVector),
+  );
+}
+
+export class ConvergenceChecker implements Checker {
+  atRest(nodes: readonly NodeContents[]): void {
+    const [first, ...others] = nodes;
+    if (first === undefined) return;
+    for (const other of others) {
+      for (const name of new Set([...first.values.keys(), ...other.values.keys()])) {
+        const [a, b] = [first.values.get(name), other.values.get(name)];
+        if (a !== b)
+          throw new Violation('convergence', `${name} is ${a} at n${first.node}, ${b} at n${other.node}`);
+      }
+      if (show(first.listed) !== show(other.listed)) {
+        throw new Violation(
+          'convergence',
+          `n${first.node} lists ${show(first.listed)}, n${other.node} ${show(other.listed)}`,
+        );
+      }
+    }
+    for (const { node, listed, values } of nodes) {
+      const there = [...values].filter(([, value]) => value !== NOTHING).map(([name]) => name);
+      if (show(there) !== show([...listed].sort())) {
+        throw new Violation(
+          'convergence',
+          `n${node} lists ${show(listed)}, but what can be read is ${show(there)}`,
+        );
+      }
+    }
+  }
+}
+
+/** A key's contents when there is nothing under it. */
+export const NOTHING = 'nothing';

@@ -1,0 +1,261 @@
+/**
+ * Machines with a process each, and the client connections to them: starts, crashes, pauses.
+ *
+ * A crash ends the process at once; the disk decides what of an unfinished write is there at the next start.
+ */
+import type { Operation, PeerMessage } from '@causeway/protocol';
+import { Driver, type Environment, type Log, type ReplicaConfig, type Status } from '@causeway/replica';
+import { NodeClock } from './clock.js';
+import { Disk, type DiskProfile } from './disk.js';
+import type { Engine } from './engine.js';
+import { type Answer, type HostProfile, VirtualHost } from './host.js';
+import { type LinkProfile, Network } from './network.js';
+import type { Prng } from './prng.js';
+import type { Scheduler } from './scheduler.js';
+import type { Trace } from './trace.js';
+import { show } from './violation.js';
+
+export interface NodeProfile {
+  readonly region: string;
+  /** Machines whose addresses it is given at its start. */
+  readonly seeds: readonly number[];
+  readonly startAtMs: number;
+  readonly clockOffsetMs: number;
+  readonly clockRate: number;
+  readonly disk: DiskProfile;
+  readonly host: HostProfile;
+}
+
+export interface ClusterProfile {
+  readonly nodes: readonly NodeProfile[];
+  link(from: number, to: number): LinkProfile;
+}
+
+/** A machine. What runs on it comes and goes. */
+export interface ClusterNode {
+  readonly index: number;
+  readonly region: string;
+  readonly address: string;
+  readonly clock: NodeClock;
+  readonly disk: Disk;
+  /** Counts starts, from 1; 0 before the first. */
+  starts: number;
+  paused: boolean;
+  /** The process, from its start to its end. */
+  host: VirtualHost | undefined;
+  /** From when the process has opened its store. */
+  driver: Driver | undefined;
+}
+
+/** One client connection, as its client sees it. */
+export interface SessionListener {
+  answered(answer: Answer): void;
+  /** The connection has ended; what had no answer will get none. */
+  lost(): void;
+}
+
+export interface Session {
+  readonly id: number;
+  readonly node: number;
+  request(
+    request: number,
+    operations: readonly Operation[],
+    idempotency?: { key: string; fingerprint: string },
+  ): void;
+  listKeys(request: number, limit: number, after: string | undefined): void;
+  /** The client goes away, without a word about what it waits for. */
+  close(): void;
+}
+
+export interface ClusterObserver {
+  progressed(node: ClusterNode): void;
+  sent(node: ClusterNode, message: PeerMessage): void;
+}
+
+export interface ClusterParts {
+  readonly scheduler: Scheduler;
+  readonly prng: Prng;
+  readonly trace: Trace;
+  readonly engine: Engine;
+  readonly profile: ClusterProfile;
+  readonly observer: ClusterObserver;
+}
+
+export class Cluster {
+  readonly nodes: readonly ClusterNode[];
+  readonly network: Network;
+  /** How often the replicas told of something: log lines by level and text, telemetry by name. */
+  readonly told = new Map<string, number>();
+  private readonly sessions = new Map<number, { node: number; listener: SessionListener }>();
+  private nextSession = 1;
+
+  constructor(private readonly parts: ClusterParts) {
+    const { scheduler, prng, profile } = parts;
+    const addresses = profile.nodes.map((_, index) => `ws://node-${index}:7500`);
+    this.network = new Network(scheduler, prng.split('network'), addresses, (from, to) =>
+      profile.link(from, to),
+    );
+    this.nodes = profile.nodes.map((node, index) => ({
+      index,
+      region: node.region,
+      address: addresses[index] as string,
+      clock: new NodeClock(scheduler, node.clockOffsetMs, node.clockRate),
+      disk: new Disk(scheduler, prng.split(`disk ${index}`), node.disk),
+      starts: 0,
+      paused: false,
+      host: undefined,
+      driver: undefined,
+    }));
+  }
+
+  node(index: number): ClusterNode {
+    const node = this.nodes[index];
+    if (node === undefined) throw new RangeError(`there is no node ${index}`);
+    return node;
+  }
+
+  start(index: number): void {
+    const { scheduler, prng, trace, engine, profile, observer } = this.parts;
+    const node = this.node(index);
+    if (node.host !== undefined) return;
+    node.starts++;
+    const random = prng.split(`start ${index} ${node.starts}`);
+    trace.note(index, 'start', node.starts);
+    node.clock.restart(random.between(0, 1e6));
+    const settings = profile.nodes[index] as NodeProfile;
+    const config: ReplicaConfig = {
+      region: settings.region,
+      advertise: node.address,
+      seeds: settings.seeds.map((seed) => this.node(seed).address),
+    };
+    const env = this.environment(node, random.split('replica'));
+    const host = new VirtualHost({
+      machine: index,
+      scheduler,
+      prng: random.split('host'),
+      clock: node.clock,
+      disk: node.disk,
+      network: this.network,
+      trace,
+      engine,
+      profile: settings.host,
+      observer: {
+        answer: (answer) => this.answer(index, answer),
+        sent: (message) => observer.sent(node, message),
+        committed: () => observer.progressed(node),
+      },
+    });
+    node.host = host;
+    const open = (): void => {
+      const replica = engine.open(host.stored(), config, env, node.clock.now());
+      node.driver = new Driver(replica, host);
+      host.run(node.driver);
+      observer.progressed(node);
+    };
+    host.boot(
+      () => (node.disk.isEmpty ? engine.initialBatch(config, env, node.clock.now()) : undefined),
+      open,
+    );
+  }
+
+  /** The process ends; `power`: the machine goes with it, so that its peers are not told. */
+  crash(index: number, power: boolean): void {
+    const node = this.node(index);
+    if (node.host === undefined) return;
+    this.parts.trace.note(index, power ? 'power cut' : 'killed');
+    node.host.kill();
+    node.host = undefined;
+    node.driver = undefined;
+    node.paused = false;
+    node.disk.crash();
+    this.network.detach(index, power);
+    for (const [id, session] of [...this.sessions]) {
+      if (session.node !== index) continue;
+      this.sessions.delete(id);
+      session.listener.lost();
+    }
+  }
+
+  /** The process stands still; what reaches it meanwhile it handles when it runs again. */
+  pause(index: number): void {
+    const node = this.node(index);
+    if (node.host === undefined || node.paused) return;
+    this.parts.trace.note(index, 'paused');
+    node.paused = true;
+    node.host.pause();
+  }
+
+  resume(index: number): void {
+    const node = this.node(index);
+    if (!node.paused) return;
+    this.parts.trace.note(index, 'resumed');
+    node.paused = false;
+    node.host?.resume();
+  }
+
+  /** Undefined while nothing runs there. */
+  status(index: number): Status | undefined {
+    const node = this.node(index);
+    return node.driver?.replica.status(node.clock.now());
+  }
+
+  /** Connects a client; undefined when nothing listens. */
+  connect(index: number, listener: SessionListener): Session | undefined {
+    const { host, driver } = this.node(index);
+    if (host === undefined || driver === undefined) return undefined;
+    const id = this.nextSession++;
+    const { trace } = this.parts;
+    this.sessions.set(id, { node: index, listener });
+    return {
+      id,
+      node: index,
+      request: (request, operations, idempotency) => {
+        trace.note(index, 'request', id, request, operations.map((operation) => operation.op).join(' '));
+        const event = { type: 'request', session: id, request, operations } as const;
+        if (this.sessions.has(id)) host.step(idempotency === undefined ? event : { ...event, idempotency });
+      },
+      listKeys: (request, limit, after) => {
+        const event = { type: 'list-keys', session: id, request, prefix: '', limit } as const;
+        if (this.sessions.has(id)) host.step(after === undefined ? event : { ...event, after });
+      },
+      close: () => {
+        if (!this.sessions.delete(id)) return;
+        trace.note(index, 'session closed', id);
+        host.step({ type: 'session-closed', session: id });
+        listener.lost();
+      },
+    };
+  }
+
+  /** An answer to a session that is gone is lost on its way, as on a closed socket. */
+  private answer(index: number, answer: Answer): void {
+    this.parts.trace.note(index, answer.type, answer.session, answer.request);
+    this.sessions.get(answer.session)?.listener.answered(answer);
+  }
+
+  private environment(node: ClusterNode, prng: Prng): Environment {
+    const { trace } = this.parts;
+    const count = (what: string): void => {
+      this.told.set(what, (this.told.get(what) ?? 0) + 1);
+    };
+    const logged =
+      (level: keyof Log) =>
+      (fields: object, message: string): void => {
+        count(`log ${level}: ${message}`);
+        trace.note(node.index, `log ${level}`, message, show(fields));
+      };
+    return {
+      random: () => prng.random(),
+      log: { debug: logged('debug'), info: logged('info'), warn: logged('warn'), error: logged('error') },
+      telemetry: {
+        lag: () => count('lag measured'),
+        ack: () => count('ack measured'),
+        convergence: () => count('convergence measured'),
+        duplicateChunk: () => count('duplicate chunks'),
+        conflict: (type) => count(`conflicts ${type}`),
+        write: (type) => count(`writes ${type}`),
+        read: (type) => count(`reads ${type}`),
+      },
+    };
+  }
+}

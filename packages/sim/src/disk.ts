@@ -1,0 +1,183 @@
+/**
+ * The store of one machine: an ordered map of byte strings whose durable image outlives every crash.
+ *
+ * A batch becomes durable and visible at one moment, all of it, some time before its writer is told. A crash
+ * before that moment loses it or not, as the seed decides: the bytes may have reached the disk although nobody
+ * waited for them. After a write that failed nothing is known either, and the open handle is poisoned as
+ * LevelDB's is: it acknowledges batches and keeps none, until the store has been opened anew.
+ */
+import type { Batch, Scan, ScanEntry } from '@causeway/replica';
+import { Completion } from './completion.js';
+import { type Delay, drawDelay } from './delay.js';
+import type { Prng } from './prng.js';
+import type { Scheduler } from './scheduler.js';
+
+export interface DiskProfile {
+  readonly write: Delay;
+  readonly read: Delay;
+  readonly open: Delay;
+}
+
+export class DiskFailure extends Error {
+  override readonly name = 'DiskFailure';
+}
+
+export class Disk {
+  readonly counts = { writes: 0, failedWrites: 0, tornAway: 0, landedAtCrash: 0, reopens: 0 };
+  /** Planted bugs; only tests of the checkers set them. */
+  readonly planted = { acknowledgeEarly: false, loseWrites: 0 };
+  /** While set, writes fail. */
+  failing = false;
+  /** Times as long as usual. */
+  slowness = 1;
+  private readonly values = new Map<string, Uint8Array>();
+  /** Keys of `values`, in byte order. */
+  private readonly order: string[] = [];
+  private inFlight: { batch: Batch } | undefined;
+  private poisoned = false;
+  /** Raised by a crash: what was under way for the process before it is not answered. */
+  private life = 0;
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly prng: Prng,
+    private readonly profile: DiskProfile,
+  ) {}
+
+  get isEmpty(): boolean {
+    return this.values.size === 0;
+  }
+
+  /** Atomic and durable when it resolves. One at a time. */
+  write(batch: Batch): Promise<void> {
+    const done = new Completion<void>();
+    this.counts.writes++;
+    const fails = this.failing;
+    const flight = { batch };
+    this.inFlight = flight;
+    const latency = this.latency(this.profile.write);
+    if (this.planted.acknowledgeEarly) this.later(latency * this.prng.between(0, 0.3), () => done.resolve());
+    this.later(latency, () => {
+      if (this.inFlight === flight) this.inFlight = undefined;
+      if (fails) {
+        this.counts.failedWrites++;
+        this.poisoned = true;
+        if (this.prng.chance(0.3)) this.apply(batch);
+        done.reject(new DiskFailure('no space left on device'));
+        return;
+      }
+      if (!this.poisoned && !this.prng.chance(this.planted.loseWrites)) this.apply(batch);
+      this.later(this.latency(this.profile.read), () => done.resolve());
+    });
+    return done;
+  }
+
+  /** Closes the poisoned handle and opens the store anew. */
+  reopen(): Promise<void> {
+    const done = new Completion<void>();
+    this.later(this.latency(this.profile.open), () => {
+      this.counts.reopens++;
+      this.poisoned = false;
+      done.resolve();
+    });
+    return done;
+  }
+
+  /** All at one moment between the call and the answer. */
+  load(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const done = new Completion<readonly (Uint8Array | undefined)[]>();
+    this.later(this.latency(this.profile.read), () => {
+      const values = keys.map((key) => this.values.get(textOf(key)));
+      this.later(this.latency(this.profile.read), () => done.resolve(values));
+    });
+    return done;
+  }
+
+  /** On a snapshot of the moment of the call. */
+  scan(scan: Scan): Promise<readonly ScanEntry[]> {
+    const done = new Completion<readonly ScanEntry[]>();
+    const entries = this.read(scan.from, scan.to, scan.entriesMax, scan.bytesMax);
+    this.later(this.latency(this.profile.read), () => done.resolve(entries));
+    return done;
+  }
+
+  /** At once, outside of virtual time: what a start or a checker reads. [from, to). */
+  read(from: Uint8Array, to: Uint8Array, entriesMax = Infinity, bytesMax = Infinity): ScanEntry[] {
+    const entries: ScanEntry[] = [];
+    const end = textOf(to);
+    let bytes = 0;
+    for (let index = this.indexOf(textOf(from)); index < this.order.length; index++) {
+      const key = this.order[index] as string;
+      if (key >= end || entries.length >= entriesMax || bytes >= bytesMax) break;
+      const value = this.values.get(key) as Uint8Array;
+      entries.push({ key: bytesOf(key), value });
+      bytes += key.length + value.length;
+    }
+    return entries;
+  }
+
+  /** Everything, in key order. */
+  entries(): ScanEntry[] {
+    return this.order.map((key) => ({ key: bytesOf(key), value: this.values.get(key) as Uint8Array }));
+  }
+
+  /** The process dies, or its machine does. */
+  crash(): void {
+    this.life++;
+    const { inFlight } = this;
+    this.inFlight = undefined;
+    if (inFlight !== undefined && !this.poisoned && !this.failing && this.prng.chance(0.4)) {
+      this.counts.landedAtCrash++;
+      this.apply(inFlight.batch);
+    } else if (inFlight !== undefined) this.counts.tornAway++;
+    this.poisoned = false;
+  }
+
+  private latency(delay: Delay): number {
+    return drawDelay(this.prng, delay) * this.slowness;
+  }
+
+  private later(delay: number, task: () => void): void {
+    const { life } = this;
+    this.scheduler.after(delay, () => {
+      if (this.life === life) task();
+    });
+  }
+
+  private apply(batch: Batch): void {
+    for (const key of batch.deletes) {
+      const text = textOf(key);
+      if (this.values.delete(text)) this.order.splice(this.indexOf(text), 1);
+    }
+    for (const { key, value } of batch.puts) {
+      const text = textOf(key);
+      if (!this.values.has(text)) this.order.splice(this.indexOf(text), 0, text);
+      this.values.set(text, value);
+    }
+  }
+
+  /** Index of the first key at or after `key`. */
+  private indexOf(key: string): number {
+    let from = 0;
+    let to = this.order.length;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if ((this.order[middle] as string) < key) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
+}
+
+/** One code unit a byte: strings of it order as the bytes do. */
+function textOf(bytes: Uint8Array): string {
+  let text = '';
+  for (let index = 0; index < bytes.length; index++) text += String.fromCharCode(bytes[index] as number);
+  return text;
+}
+
+function bytesOf(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
+  return bytes;
+}

@@ -1,0 +1,99 @@
+/**
+ * What clients did and were told: the evidence that checkers judge.
+ *
+ * A call is one transaction of one client, over all its attempts. What the outside can know of its place in
+ * the causal order are bounds: version vectors that the node had made durable when the call was made and when
+ * it was answered. A dot that the node made for the call lies above `seqBefore` and at or below `seqAfter`;
+ * the call had seen all of `seenBefore` and nothing beyond `seenAfter`.
+ */
+import { type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import type { Operation, Result } from '@causeway/protocol';
+
+export type Outcome = 'pending' | 'acknowledged' | 'refused' | 'unknown';
+
+export interface Call {
+  readonly id: number;
+  readonly node: number;
+  /** Client connection of the last attempt, and the call's place in it. */
+  session: number;
+  request: number;
+  readonly operations: readonly Operation[];
+  readonly writes: boolean;
+  /** Idempotency key, or undefined. */
+  readonly key: string | undefined;
+  outcome: Outcome;
+  attempts: number;
+  /** Virtual time of the first attempt, and of the answer to the last. */
+  readonly invokedAt: number;
+  answeredAt: number;
+  results: readonly Result[];
+  /** Error code of the last refusal. */
+  code: string | undefined;
+  readonly replica: ReplicaId;
+  readonly seqBefore: number;
+  /** Infinity while nothing bounds it. */
+  seqAfter: number;
+  readonly seenBefore: VersionVector;
+  seenAfter: VersionVector | undefined;
+}
+
+/** Three-valued: the evidence may leave it open. */
+export type Certainty = 'yes' | 'maybe' | 'no';
+
+/** Whether `later` had the effects of `earlier` before its eyes when it took effect. */
+export function sees(later: Call, earlier: Call): Certainty {
+  if (earlier.outcome === 'refused' || !earlier.writes || later === earlier) return 'no';
+  if (earlier.invokedAt > later.answeredAt) return 'no';
+  if (later.seenAfter !== undefined && seqOf(later.seenAfter, earlier.replica) <= earlier.seqBefore)
+    return 'no';
+  if (earlier.outcome !== 'acknowledged') return 'maybe';
+  if (seqOf(later.seenBefore, earlier.replica) >= earlier.seqAfter) return 'yes';
+  // Requests of one session are executed in the order in which they were made; a retry may have been both.
+  const inOrder =
+    later.session === earlier.session && earlier.request < later.request && later.attempts === 1;
+  return inOrder ? 'yes' : 'maybe';
+}
+
+/** All calls of a simulation, and those that touch a key. */
+export class History {
+  readonly calls: Call[] = [];
+  private readonly byKey = new Map<string, Call[]>();
+
+  add(call: Call): void {
+    this.calls.push(call);
+    if (!call.writes) return;
+    for (const name of new Set(call.operations.filter(isWrite).map(nameOf))) {
+      const list = this.byKey.get(name);
+      if (list === undefined) this.byKey.set(name, [call]);
+      else list.push(call);
+    }
+  }
+
+  /** Calls that write the key, in the order in which they were made; refused ones included. */
+  writersOf(name: string): readonly Call[] {
+    return this.byKey.get(name) ?? [];
+  }
+
+  /** Names of all keys that a call has tried to write, in order. */
+  names(): string[] {
+    return [...this.byKey.keys()].sort();
+  }
+}
+
+/** The type is part of a key's identity. */
+export function nameOf(operation: Operation): string {
+  return `${operation.op.slice(0, operation.op.indexOf('.'))} ${operation.key}`;
+}
+
+export function isWrite({ op }: Operation): boolean {
+  switch (op) {
+    case 'register.get':
+    case 'set.has':
+    case 'set.size':
+    case 'set.values':
+    case 'counter.get':
+      return false;
+    default:
+      return true;
+  }
+}

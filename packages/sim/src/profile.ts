@@ -1,0 +1,116 @@
+/**
+ * Everything that a seed decides before the first event. Drawn widely, most of it over orders of magnitude,
+ * and many things switched off altogether: a fault hides bugs that another one shows (swarm testing, Groce et
+ * al. 2012).
+ */
+import type { ClusterProfile, NodeProfile } from './cluster.js';
+import { drawDelayProfile } from './delay.js';
+import { FAULT_KINDS, type FaultKind, type FaultProfile, type FaultRate } from './faults.js';
+import type { LinkProfile } from './network.js';
+import type { Prng } from './prng.js';
+import type { WorkloadMix, WorkloadProfile } from './workload.js';
+
+export interface ProfileOptions {
+  /** How many machines; drawn between 2 and 5 when absent. */
+  readonly nodes?: number;
+  /** How long clients and faults run. Virtual milliseconds. */
+  readonly durationMs?: number;
+}
+
+export interface Profile {
+  readonly durationMs: number;
+  readonly cluster: ClusterProfile;
+  readonly workload: WorkloadProfile;
+  readonly faults: FaultProfile;
+}
+
+const REGIONS = ['eu-west', 'us-east', 'ap-south', 'sa-east', 'af-north', 'me-central', 'oc-east'];
+const MIX: WorkloadMix = {
+  register: 2,
+  volatile: 2,
+  shared: 3,
+  growing: 1,
+  counter: 2,
+  resettable: 2,
+  transfer: 1,
+  pair: 1,
+  mixed: 2,
+  read: 4,
+};
+
+export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
+  const count = options.nodes ?? prng.pick([2, 3, 3, 3, 4, 5]);
+  const durationMs = options.durationMs ?? prng.logUniform(4000, 20_000);
+  const links = drawLinks(prng.split('links'), count);
+  const nodes = Array.from({ length: count }, (_, index) =>
+    drawNode(prng.split(`node ${index}`), index, count),
+  );
+  return {
+    durationMs,
+    cluster: { nodes, link: (from, to) => links[from * count + to] as LinkProfile },
+    workload: drawWorkload(prng.split('workload')),
+    faults: drawFaults(prng.split('faults'), durationMs),
+  };
+}
+
+function drawLinks(prng: Prng, count: number): LinkProfile[] {
+  const near = prng.logUniform(0.1, 50);
+  return Array.from({ length: count * count }, () => ({
+    delay: drawDelayProfile(prng, near, near * 3, 400),
+    bandwidth: prng.chance(0.2) ? prng.logUniform(20, 1000) : 1e5,
+  }));
+}
+
+function drawNode(prng: Prng, index: number, count: number): NodeProfile {
+  const others = Array.from({ length: count }, (_, other) => other).filter((other) => other !== index);
+  const writes = prng.logUniform(0.1, 8);
+  return {
+    region: prng.chance(0.1) ? 'eu-west' : (REGIONS[index % REGIONS.length] as string),
+    // The first machine is everybody's seed, so that no two clusters form.
+    seeds: others.filter((other) => other === 0 || prng.chance(0.6)),
+    startAtMs: prng.between(0, 300),
+    clockOffsetMs: prng.chance(0.8)
+      ? prng.between(-100, 100)
+      : prng.between(-1, 1) * prng.logUniform(1000, 600_000),
+    clockRate: 1 + prng.between(-3e-4, 3e-4),
+    disk: {
+      write: drawDelayProfile(prng, writes, writes * 2, 60),
+      read: drawDelayProfile(prng, 0.01, 2, 30),
+      open: { least: 1, jitter: prng.logUniform(1, 100), tail: 0, most: 1000 },
+    },
+    host: {
+      turn: { least: 0, jitter: prng.logUniform(0.01, 2), tail: 0, most: 50 },
+      lateness: { least: 0, jitter: prng.logUniform(0.01, 5), tail: prng.chance(0.3) ? 0.01 : 0, most: 100 },
+      dialTimeoutMs: prng.between(1000, 10_000),
+    },
+  };
+}
+
+function drawWorkload(prng: Prng): WorkloadProfile {
+  const names = Object.keys(MIX) as (keyof WorkloadMix)[];
+  const mix = { ...MIX };
+  for (const name of names)
+    mix[name] = prng.chance(0.2) && name !== 'read' ? 0 : MIX[name] * prng.logUniform(0.2, 5);
+  return {
+    clientsPerNode: 1 + prng.int(3),
+    thinkMs: prng.logUniform(20, 400),
+    pipelineMax: prng.pick([1, 1, 2, 4, 8]),
+    keysPerFamily: 1 + prng.int(3),
+    keyShare: prng.pick([0, 0.3, 0.7, 1]),
+    retryShare: prng.pick([0.3, 0.8, 1]),
+    probeShare: prng.pick([0, 0.1, 0.3]),
+    disconnectShare: prng.pick([0, 0, 0.01, 0.05]),
+    paddingMax: prng.chance(0.3) ? prng.logUniform(100, 30_000) : 0,
+    ttlMsMax: prng.logUniform(50, 5000),
+    mix,
+  };
+}
+
+function drawFaults(prng: Prng, durationMs: number): FaultProfile {
+  const rate = (): FaultRate => {
+    if (prng.chance(0.4)) return { everyMs: Number.POSITIVE_INFINITY, lastsMs: 1 };
+    return { everyMs: prng.logUniform(durationMs / 8, durationMs * 2), lastsMs: prng.logUniform(50, 6000) };
+  };
+  const rates = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, rate()])) as Record<FaultKind, FaultRate>;
+  return { rates, clockStepMs: prng.chance(0.7) ? 400 : prng.logUniform(400, 600_000) };
+}

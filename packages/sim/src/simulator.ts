@@ -1,0 +1,195 @@
+/**
+ * A whole cluster under virtual time, and the random run of one seed over it: form, work under faults, heal,
+ * settle, read everything.
+ *
+ * One seed gives one history: nothing here looks at real time, real chance or the order of microtasks.
+ */
+import { AcknowledgedChecker } from './checkers/acknowledged.js';
+import { CausalVisibilityChecker } from './checkers/causal-visibility.js';
+import type { Checker } from './checkers/checker.js';
+import { ChunksChecker } from './checkers/chunks.js';
+import { ConvergenceChecker, haveConverged } from './checkers/convergence.js';
+import { DurabilityChecker } from './checkers/durability.js';
+import { WholeTransactionsChecker } from './checkers/whole-transactions.js';
+import { Client, type ClientParts } from './client.js';
+import { Cluster } from './cluster.js';
+import { type Engine, REAL_ENGINE } from './engine.js';
+import type { Walls } from './expectation.js';
+import { Faults } from './faults.js';
+import { History } from './history.js';
+import { Prng } from './prng.js';
+import { drawProfile, type Profile, type ProfileOptions } from './profile.js';
+import { readContents } from './rest.js';
+import { Scheduler } from './scheduler.js';
+import { Trace } from './trace.js';
+import { show, Violation } from './violation.js';
+import { accountsOf, Workload } from './workload.js';
+
+export interface SimulationOptions extends ProfileOptions {
+  readonly seed: number;
+  readonly engine?: Engine;
+  /** Changes what the seed has drawn. */
+  readonly adjust?: (profile: Profile) => Profile;
+  /** Plants a bug, or anything else that is to be different from the start. */
+  readonly prepare?: (simulation: Simulation) => void;
+  /** Events of the trace that are kept as text. */
+  readonly traceLines?: number;
+}
+
+/** Virtual time that a healthy cluster has for forming, and for becoming equal after a heal. Milliseconds. */
+const FORM_MS = 60_000;
+const SETTLE_MS = 180_000;
+const LOOK_EVERY_MS = 100;
+
+export class Simulation {
+  readonly scheduler = new Scheduler();
+  readonly history = new History();
+  readonly profile: Profile;
+  readonly trace: Trace;
+  readonly cluster: Cluster;
+  readonly faults: Faults;
+  readonly workload: Workload;
+  readonly checkers: {
+    readonly acknowledged: AcknowledgedChecker;
+    readonly causalVisibility: CausalVisibilityChecker;
+    readonly wholeTransactions: WholeTransactionsChecker;
+    readonly chunks: ChunksChecker;
+    readonly durability: DurabilityChecker;
+    readonly convergence: ConvergenceChecker;
+  };
+  private readonly all: readonly Checker[];
+  private readonly engine: Engine;
+  private readonly clientParts: ClientParts;
+
+  constructor(options: SimulationOptions) {
+    const prng = new Prng(`causeway ${options.seed}`);
+    this.engine = options.engine ?? REAL_ENGINE;
+    const drawn = drawProfile(prng.split('profile'), options);
+    this.profile = options.adjust?.(drawn) ?? drawn;
+    const { scheduler, history, profile } = this;
+    this.trace = new Trace(scheduler, options.traceLines ?? 0);
+    this.cluster = new Cluster({
+      scheduler,
+      prng: prng.split('cluster'),
+      trace: this.trace,
+      engine: this.engine,
+      profile: profile.cluster,
+      observer: {
+        progressed: (node) => {
+          const status = this.cluster.status(node.index);
+          if (status !== undefined) for (const checker of this.all) checker.progressed?.(node, status);
+        },
+        sent: (node, message) => {
+          for (const checker of this.all) checker.sent?.(node, message);
+        },
+      },
+    });
+    this.checkers = {
+      acknowledged: new AcknowledgedChecker(history, this.walls()),
+      causalVisibility: new CausalVisibilityChecker(),
+      wholeTransactions: new WholeTransactionsChecker(accountsOf(profile.workload)),
+      chunks: new ChunksChecker(),
+      durability: new DurabilityChecker(),
+      convergence: new ConvergenceChecker(),
+    };
+    const { chunks, ...others } = this.checkers;
+    this.all = this.engine.sendsChunks ? [chunks, ...Object.values(others)] : Object.values(others);
+    this.clientParts = {
+      cluster: this.cluster,
+      scheduler,
+      history,
+      prng: prng.split('clients'),
+      observer: {
+        invoked: (call) => {
+          for (const checker of this.all) checker.invoked?.(call);
+        },
+        answered: (call) => {
+          for (const checker of this.all) checker.answered?.(call);
+        },
+      },
+    };
+    const { clientsPerNode, retryShare } = profile.workload;
+    const clients = this.cluster.nodes.flatMap(({ index }) =>
+      Array.from({ length: clientsPerNode }, () => new Client(this.clientParts, index, retryShare)),
+    );
+    this.workload = new Workload(scheduler, prng.split('workload'), profile.workload, history, clients);
+    this.faults = new Faults(scheduler, prng.split('faults'), this.trace, this.cluster, profile.faults);
+    options.prepare?.(this);
+  }
+
+  /** A client of a node, for what a test does by hand. It keeps trying what was lost. */
+  client(node: number): Client {
+    return new Client(this.clientParts, node, 1);
+  }
+
+  /** Starts the machines; returns when all are ready. */
+  form(): void {
+    const { scheduler, cluster, profile } = this;
+    for (const [index, node] of profile.cluster.nodes.entries())
+      scheduler.at(node.startAtMs, () => cluster.start(index));
+    const ready = (): boolean => cluster.nodes.every(({ index }) => cluster.status(index)?.ready === true);
+    if (!this.soon(ready, FORM_MS)) {
+      const reasons = cluster.nodes.map(({ index }) => cluster.status(index)?.reasons);
+      throw new Violation('becomes-ready', `after ${FORM_MS} ms not all are ready: ${show(reasons)}`);
+    }
+  }
+
+  run(virtualMs: number): void {
+    this.scheduler.runUntil(this.scheduler.now + virtualMs);
+  }
+
+  /** Ends all faults and all clients' work, waits until all replicas are equal, and judges them. */
+  healAndSettle(): void {
+    const { cluster, faults, workload, scheduler, history } = this;
+    faults.heal();
+    workload.stop();
+    const isDone = (): boolean => workload.unanswered === 0 && haveConverged(this.statuses());
+    if (!this.soon(isDone, SETTLE_MS)) this.failToSettle();
+    const contents = cluster.nodes.map(({ index }) => {
+      const client = this.client(index);
+      client.connect();
+      return readContents(cluster, scheduler, client, history.names());
+    });
+    for (const checker of this.all) checker.atRest?.(contents, history);
+  }
+
+  statuses() {
+    return this.cluster.nodes.map(({ index }) => this.cluster.status(index));
+  }
+
+  /** Looks now and then rather than after every event: looking costs. */
+  private soon(condition: () => boolean, limitMs: number): boolean {
+    const end = this.scheduler.now + limitMs;
+    while (this.scheduler.now < end) {
+      this.run(LOOK_EVERY_MS);
+      if (condition()) return true;
+    }
+    return false;
+  }
+
+  private failToSettle(): never {
+    const { workload, history } = this;
+    if (workload.unanswered > 0) {
+      const open = history.calls.find(({ outcome }) => outcome === 'pending');
+      const detail =
+        open === undefined
+          ? 'a repeated request'
+          : `call ${open.id} at n${open.node}: ${show(open.operations)}`;
+      throw new Violation('one-answer', `no answer after the heal, ${workload.unanswered} in all: ${detail}`);
+    }
+    throw new Violation('convergence', `not equal ${SETTLE_MS} ms after the heal: ${show(this.statuses())}`);
+  }
+
+  private walls(): Walls {
+    const clock = (node: number) => this.cluster.node(node).clock;
+    return {
+      during: ({ node, invokedAt, answeredAt }) => clock(node).wallRange(invokedAt, answeredAt),
+      latest: ({ node, answeredAt }) => clock(node).wallRange(0, answeredAt).most,
+    };
+  }
+}
+
+/** A cluster to be driven by hand. */
+export function simulate(options: SimulationOptions): Simulation {
+  return new Simulation(options);
+}
