@@ -23,6 +23,9 @@ export class Link implements Source {
   readonly createdAt: number;
   lastHeardAt: number;
   member: Member | undefined;
+  /** `heard` has been sent; that of the peer has come and is sound. */
+  told = false;
+  sound = false;
   start = 0;
   /** What of `durable` has been acknowledged on this link. */
   readonly acked = new Map<ReplicaId, number>();

@@ -222,19 +222,17 @@ export class Neighbours {
     this.events.answered(link.address, hello);
     if (this.isTwin(link, hello, now) || !this.mayStay(link, replica, now)) return;
     const known = this.members.get(replica)?.latest ?? new Map();
-    if (!dominates(hello.versionVector, known)) {
-      const lost = `${replica} has lost writes that it had reported: its data directory was rolled back`;
-      this.refused.set(replica, lost);
-      this.env.log.error({ peer: replica, code: 'CAUSEWAY_AMNESIA' }, lost);
-      this.refuse(link, 'CAUSEWAY_AMNESIA', lost);
-      return;
-    }
     link.state = 'checking';
     this.learn([link.member, ...hello.members]);
     const seq = Math.max(seqOf(this.store.durable, replica), seqOf(known, replica));
-    const start = seq === seqOf(this.store.executed, replica) ? (this.store.starts.get(replica) ?? 0) : 0;
+    const start =
+      seq === seqOf(this.store.durable, replica) ? (this.store.durableStarts.get(replica) ?? 0) : 0;
     // It counts for stability before it is served a byte: only then the handshake goes on.
-    this.store.whenDurable(() => link.send({ type: 'heard', seq, start, versionVector: known }));
+    this.store.whenDurable((durable) => {
+      link.send({ type: 'heard', seq, start, versionVector: known });
+      link.told = true;
+      this.raise(link, durable);
+    });
     this.report(replica, hello.versionVector);
   }
 
@@ -286,12 +284,19 @@ export class Neighbours {
     if (link.state !== 'checking') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'heard before hello');
     const own = seqOf(this.store.durable, this.store.self);
     const otherStart =
-      seq === own && seq > 0 && start !== 0 && start !== this.store.starts.get(this.store.self);
+      seq === own && seq > 0 && start !== 0 && start !== this.store.durableStarts.get(this.store.self);
     if (seq > own || otherStart || !dominates(this.store.durable, versionVector)) {
       const message = `${link.replica} has seen writes of this node that it no longer has: its data directory was rolled back`;
       this.events.amnesia(message);
       return this.refuse(link, 'CAUSEWAY_AMNESIA', message);
     }
+    link.sound = true;
+    this.raise(link, now);
+  }
+
+  /** Up is a link on which both sides have said what they know, and what this side heard is sound. */
+  private raise(link: Link, now: Now): void {
+    if (!link.told || !link.sound || this.links.get(link.id) !== link) return;
     link.state = 'up';
     this.refused.delete(link.replica);
     this.up.set(link.replica, link);
@@ -304,7 +309,6 @@ export class Neighbours {
     const peer = link.member?.replica;
     this.env.log.error({ peer, code }, `refused by a peer: ${message}`);
     if (peer !== undefined) this.refused.set(peer, message);
-    if (code === 'CAUSEWAY_AMNESIA') this.events.amnesia(message);
     link.close('refused');
   }
 

@@ -53,8 +53,9 @@ export class Store {
   readonly self: ReplicaId;
   readonly executed = new Map<ReplicaId, number>();
   readonly durable = new Map<ReplicaId, number>();
-  /** Random start number of the newest chunk of each origin. */
+  /** Random start number of the newest executed, or durable, chunk of each origin. */
   readonly starts = new Map<ReplicaId, number>();
+  readonly durableStarts = new Map<ReplicaId, number>();
   readonly horizon = new Map<ReplicaId, number>();
   clock: HybridClock;
   /** Time of the newest event. */
@@ -395,7 +396,10 @@ export class Store {
     this.inFlight = undefined;
     this.durableNumber = commit.number;
     this.durableRoot = commit.root;
-    for (const { origin, lastSeq } of commit.chunks) this.durable.set(origin, lastSeq);
+    for (const { origin, lastSeq, start } of commit.chunks) {
+      this.durable.set(origin, lastSeq);
+      this.durableStarts.set(origin, start);
+    }
     for (const slot of commit.touched) {
       if (slot.dirty !== commit.number) continue;
       slot.dirty = 0;
@@ -431,11 +435,13 @@ export class Store {
     this.executed.clear();
     this.durable.clear();
     this.starts.clear();
+    this.durableStarts.clear();
     this.horizon.clear();
     for (const [origin, { seq, start }] of record.positions) {
       this.executed.set(origin, seq);
       this.durable.set(origin, seq);
       this.starts.set(origin, start);
+      this.durableStarts.set(origin, start);
     }
     for (const [origin, seq] of record.horizon) this.horizon.set(origin, seq);
     this.clock = new HybridClock(this.self, record.clock);
