@@ -147,7 +147,7 @@ export class ByteWriter {
     const start = this.#length;
     const length = value.length;
     if (length <= ASCII_LOOP_MAX) {
-      this.u8(length);
+      this.varint(length);
       if (this.ascii(value)) return;
       this.#length = start;
     }

@@ -32,12 +32,12 @@ export function encodeFrame(message: unknown): Uint8Array {
  * The message in a frame from outside. Bytes in it are views of `bytes`, not copies. Throws CAUSEWAY_BAD_FRAME for
  * more than `bytesMax` bytes and for anything that is not exactly one value as listed above.
  *
- * Time is linear in the bytes. Frames of up to FRAME_COST_MAX bytes are never refused for the number of their parts.
+ * Time is linear in the bytes. Frames of up to `costMax` bytes are never refused for the number of their parts.
  */
-export function decodeFrame(bytes: Uint8Array, bytesMax: number): unknown {
+export function decodeFrame(bytes: Uint8Array, bytesMax: number, costMax = FRAME_COST_MAX): unknown {
   if (bytes.length > bytesMax) throw bad(`more than ${bytesMax} bytes`);
   try {
-    return new FrameReader(bytes).read();
+    return new FrameReader(bytes, costMax).read();
   } catch (cause) {
     if (cause instanceof CausewayError && cause.code === 'CAUSEWAY_CORRUPT') throw bad(cause.message, cause);
     throw cause;
@@ -46,9 +46,10 @@ export function decodeFrame(bytes: Uint8Array, bytesMax: number): unknown {
 
 class FrameReader {
   readonly #reader: ByteReader;
-  #costLeft = FRAME_COST_MAX;
+  #costLeft: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, costMax: number) {
+    this.#costLeft = costMax;
     // Views of a Buffer would be Buffers, of which slice() is no copy.
     this.#reader = new ByteReader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   }
