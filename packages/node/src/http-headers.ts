@@ -1,0 +1,82 @@
+/**
+ * Headers of requests: who may ask, what is asked for that is not there yet, and idempotency.
+ */
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { CausewayError, encodeCanonical, IDEMPOTENCY_KEY_LENGTH_MAX, NESTING_MAX } from '@causeway/protocol';
+import { JSON_ENVELOPE_DEPTH } from './client-limits.js';
+import { badRequest } from './http-fields.js';
+import { originAllowed } from './websocket.js';
+
+/**
+ * Throws CAUSEWAY_NOT_IMPLEMENTED for a header that asks for something that this version does not have: a client
+ * that asks for durability in a majority must not take a local write for one. Every other name that begins as
+ * ours counts as such a header too.
+ */
+export function checkAsked({ headers }: IncomingMessage): void {
+  for (const name in headers) {
+    if (name === 'authorization' || name.startsWith('causeway-')) {
+      throw new CausewayError('CAUSEWAY_NOT_IMPLEMENTED', `this version does not have the header ${name}`);
+    }
+  }
+}
+
+/** Throws CAUSEWAY_ORIGIN_REFUSED for a browser's page from elsewhere. */
+export function checkOrigin({ headers }: IncomingMessage, allowOrigin: readonly string[]): void {
+  if (originAllowed(headers.origin, allowOrigin)) return;
+  throw new CausewayError(
+    'CAUSEWAY_ORIGIN_REFUSED',
+    'this Origin is not among the allowed ones (--allow-origin)',
+  );
+}
+
+/** Throws CAUSEWAY_BAD_REQUEST for what would make the body mean something else. */
+export function checkForm({ headers, httpVersionMinor }: IncomingMessage): void {
+  if (headers.host === undefined && httpVersionMinor > 0) throw badRequest('HTTP/1.1 requires a Host header');
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw badRequest('a body must not have a Content-Encoding');
+  }
+}
+
+/** Headers that let a page of an allowed Origin read the answer. */
+export function corsHeaders({ headers }: IncomingMessage): Record<string, string> {
+  if (headers.origin === undefined) return {};
+  return {
+    'access-control-allow-origin': headers.origin,
+    'access-control-expose-headers': 'retry-after',
+    vary: 'Origin',
+  };
+}
+
+/** What a browser asks before a request that a form could not make. */
+export function isPreflight({ method, headers }: IncomingMessage): boolean {
+  return (
+    method === 'OPTIONS' &&
+    headers.origin !== undefined &&
+    headers['access-control-request-method'] !== undefined
+  );
+}
+
+/** Throws CAUSEWAY_BAD_REQUEST for a key that is none, or more than one. */
+export function idempotencyKey(request: IncomingMessage): string | undefined {
+  if (request.headers['idempotency-key'] === undefined) return undefined;
+  const keys = request.headersDistinct['idempotency-key'] ?? [];
+  const key = keys[0] ?? '';
+  if (keys.length !== 1 || key.length > IDEMPOTENCY_KEY_LENGTH_MAX || !/^[ -~]+$/.test(key)) {
+    throw badRequest(`Idempotency-Key must be 1 to ${IDEMPOTENCY_KEY_LENGTH_MAX} printable ASCII characters`);
+  }
+  return key;
+}
+
+/**
+ * What must be equal for the first answer to be repeated: method, path and canonical body. The path enters
+ * decoded, so that two spellings of a key are one. Throws CAUSEWAY_BAD_VALUE for a body with ill-formed text.
+ */
+export function fingerprint(method: string, path: string, key: string, body: unknown): string {
+  const hash = createHash('sha256').update(JSON.stringify([method, path, key]));
+  if (body !== undefined) {
+    hash.update(encodeCanonical(body, Number.MAX_SAFE_INTEGER, NESTING_MAX + JSON_ENVELOPE_DEPTH));
+  }
+  return hash.digest('base64url');
+}
