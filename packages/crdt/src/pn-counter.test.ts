@@ -109,8 +109,8 @@ const subject: Subject<Op, Counter> = {
 
 test('a counter keeps every property on random histories, with resets and transactions', () => {
   fc.assert(
-    fc.property(historyOf(subject.op, 60), (history) => checkHistory(subject, history)),
-    { numRuns: 400 },
+    fc.property(historyOf(subject.op, 80), (history) => checkHistory(subject, history)),
+    { numRuns: 500 },
   );
 });
 
@@ -189,4 +189,29 @@ describe('a counter', () => {
     const zero = joinCounter(EMPTY_COUNTER, [incrementEntry(EMPTY_COUNTER, dot(A, 1), 0n)]);
     expect(compactCounter(zero, () => false)).toEqual(EMPTY_COUNTER);
   });
+});
+
+test('a digest tells counters apart by key, entries and baselines, and passes over spent entries', () => {
+  const text = (key: string, entries: readonly CounterEntry[]) => {
+    const digest = new Digest();
+    addCounterDigest(digest, new Hasher(), key, joinCounter(EMPTY_COUNTER, entries));
+    return digest.toHex();
+  };
+  const entry: CounterEntry = { dot: dot(A, 1), p: 5n, n: 3n, bp: 1n, bn: 1n, by: dot(B, 1) };
+  const spent: CounterEntry = { dot: dot(A, 9), p: 5n, n: 0n, bp: 5n, bn: 0n, by: dot(B, 1) };
+  const texts = [
+    text('k', [entry]),
+    text('l', [entry]),
+    text('k', [{ ...entry, dot: dot(A, 2) }]),
+    text('k', [{ ...entry, dot: dot(B, 1) }]),
+    text('k', [{ ...entry, p: 6n }]),
+    text('k', [{ ...entry, n: 4n }]),
+    text('k', [{ ...entry, bp: 2n }]),
+    text('k', [{ ...entry, bn: 2n }]),
+    text('k', [spent]),
+  ];
+  expect(new Set(texts).size).toBe(texts.length);
+  expect(texts.at(-1)).toBe('0'.repeat(32));
+  expect(text('k', [entry, spent])).toBe(texts[0]);
+  expect(text('k', [{ ...entry, by: dot(B, 2) }])).toBe(texts[0]);
 });
