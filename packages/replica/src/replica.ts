@@ -137,7 +137,10 @@ export class Replica {
     this.dirty = true;
     switch (event.type) {
       case 'request': {
-        const refusal = this.refusal(event.operations.every(({ op }) => READS.has(op)));
+        // An answer that is to be kept has to be written.
+        const onlyReads =
+          event.idempotency === undefined && event.operations.every(({ op }) => READS.has(op));
+        const refusal = this.refusal(onlyReads);
         if (refusal === undefined) this.requests.add(event);
         else this.requests.fail(event.session, event.request, refusal);
         return;
@@ -188,7 +191,7 @@ export class Replica {
     if (this.dirty) {
       this.dirty = false;
       this.housekeep(now);
-      if (!this.readOnly) this.execute(now);
+      this.execute(now);
       this.neighbours.tick(now);
     }
     const batch = writeInFlight || this.readOnly ? undefined : store.seal();
@@ -214,7 +217,7 @@ export class Replica {
   /** Monotonic ms at which a tick is wanted. */
   deadline(): Millis | undefined {
     const { monotonic, wall } = this.store.now;
-    const expiry = this.housekeeping.deadline;
+    const expiry = this.readOnly ? undefined : this.housekeeping.deadline;
     return Math.min(
       this.neighbours.deadline,
       this.readiness.deadline,
@@ -248,7 +251,7 @@ export class Replica {
       writable: !this.readOnly && this.amnesia === undefined,
       versionVector: new Map(this.store.durable),
       digest: this.store.durableRoot.toHex(),
-      settled: this.housekeeping.settled,
+      settled: this.housekeeping.isSettled(now),
       conflicts: { ...this.conflictFeed.counts },
       peers: [...this.members.all()].map(({ member }) => this.peerStatus(member.replica, now)),
       oldestUnstableSeconds: this.unstable.age(now.monotonic),
@@ -258,6 +261,8 @@ export class Replica {
   // Routing
 
   private execute(now: Now): void {
+    // Only reads are waiting while the disk refuses writes.
+    if (this.readOnly) return this.requests.execute(now);
     this.intake.apply(now);
     const { jobs } = this;
     if (jobs.length > 0) {
@@ -272,10 +277,10 @@ export class Replica {
   }
 
   private housekeep(now: Now): void {
-    if (this.readOnly) return;
-    this.housekeeping.expire(now);
+    if (!this.readOnly) this.housekeeping.expire(now);
     if (now.monotonic < this.nextHousekeepingAt) return;
     this.nextHousekeepingAt = now.monotonic + HOUSEKEEPING_INTERVAL_MS;
+    if (this.readOnly) return;
     const stable = this.members.stable();
     this.unstable.sample(this.store.durable, stable, now.monotonic);
     this.housekeeping.compact(stable);
@@ -366,23 +371,24 @@ export class Replica {
       'the disk failed while the write was under way: it may or may not have been applied',
     );
     for (const send of this.store.discard()) {
-      if (send.type === 'reply') {
-        this.requests.fail(send.session, send.request, unknown);
-      } else if (send.type === 'message') {
-        this.store.send(send);
-      }
+      if (send.type === 'reply') this.requests.fail(send.session, send.request, unknown);
     }
     this.jobs = [];
     this.requests.failAll(
       new CausewayError('CAUSEWAY_READ_ONLY', 'the disk of the node refuses writes: nothing was done'),
     );
     this.watches.interrupt();
+    // Whom a link serves must be stored as a member, and that may be among what was lost.
+    this.neighbours.closeAll('the store failed', this.store.now);
   }
 
   private reopened(records: StoredReplica, now: Now): void {
     assert(this.readOnly, 'a store is reopened after a failed write');
     this.readOnly = false;
+    // What was read meanwhile may be older than what the store has brought back.
+    this.store.discard();
     this.store.restore(records);
+    this.requests.readAgain();
     this.members.restore(records.entries);
     this.housekeeping.restart(purgesOf(records));
     this.intake.restart(now);

@@ -3,8 +3,9 @@
  *
  * A batch becomes durable and visible at one moment, all of it, some time before its writer is told. A crash
  * before that moment loses it or not, as the seed decides: the bytes may have reached the disk although nobody
- * waited for them. After a write that failed nothing is known either, and the open handle is poisoned as
- * LevelDB's is: it acknowledges batches and keeps none, until the store has been opened anew.
+ * waited for them. After a write that failed the open handle is poisoned as LevelDB's is: it reads what was
+ * there before, acknowledges batches and keeps none, until the store has been opened anew; only then does it
+ * show whether the batch that failed is there. Opening waits for the reads under way, and new reads wait for it.
  */
 import type { Batch, Scan, ScanEntry } from '@causeway/replica';
 import { Completion } from './completion.js';
@@ -26,15 +27,22 @@ export class Disk {
   readonly counts = { writes: 0, failedWrites: 0, tornAway: 0, landedAtCrash: 0, reopens: 0 };
   /** Planted bugs; only tests of the checkers set them. */
   readonly planted = { acknowledgeEarly: false, loseWrites: 0 };
-  /** While set, writes fail. */
+  /** While set, writes fail, and opening anew is put off. */
   failing = false;
   /** Times as long as usual. */
   slowness = 1;
   private readonly values = new Map<string, Uint8Array>();
   /** Keys of `values`, in byte order. */
   private readonly order: string[] = [];
+  private landing: Batch | undefined;
   private inFlight: { batch: Batch } | undefined;
   private poisoned = false;
+  /** The batch whose write failed, when it will be found at the next opening. */
+  private limbo: Batch | undefined;
+  private reading = 0;
+  private opening = false;
+  /** Reads that wait for the opening, and the opening that waits for reads. */
+  private waiting: (() => void)[] = [];
   /** Raised by a crash: what was under way for the process before it is not answered. */
   private life = 0;
 
@@ -62,7 +70,8 @@ export class Disk {
       if (fails) {
         this.counts.failedWrites++;
         this.poisoned = true;
-        if (this.prng.chance(0.3)) this.apply(batch);
+        // A write that failed is not seen through the old handle, and may all the same be found by the next.
+        if (this.prng.chance(0.3)) this.landing = batch;
         done.reject(new DiskFailure('no space left on device'));
         return;
       }
@@ -72,33 +81,36 @@ export class Disk {
     return done;
   }
 
-  /** Closes the poisoned handle and opens the store anew. */
-  reopen(): Promise<void> {
-    const done = new Completion<void>();
-    this.later(this.latency(this.profile.open), () => {
-      this.counts.reopens++;
-      this.poisoned = false;
-      done.resolve();
-    });
+  /** Closes the handle and opens the store anew; `opened` runs before any read goes on. */
+  reopen<T>(opened: () => T): Promise<T> {
+    const done = new Completion<T>();
+    const open = (): void => {
+      this.later(this.latency(this.profile.open), () => {
+        if (this.failing) {
+          open();
+          return;
+        }
+        this.counts.reopens++;
+        this.recover();
+        this.opening = false;
+        done.resolve(opened());
+        this.goOn();
+      });
+    };
+    this.opening = true;
+    if (this.reading === 0) open();
+    else this.waiting.push(open);
     return done;
   }
 
   /** All at one moment between the call and the answer. */
   load(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    const done = new Completion<readonly (Uint8Array | undefined)[]>();
-    this.later(this.latency(this.profile.read), () => {
-      const values = keys.map((key) => this.values.get(textOf(key)));
-      this.later(this.latency(this.profile.read), () => done.resolve(values));
-    });
-    return done;
+    return this.delayed(() => keys.map((key) => this.values.get(textOf(key))), true);
   }
 
   /** On a snapshot of the moment of the call. */
   scan(scan: Scan): Promise<readonly ScanEntry[]> {
-    const done = new Completion<readonly ScanEntry[]>();
-    const entries = this.read(scan.from, scan.to, scan.entriesMax, scan.bytesMax);
-    this.later(this.latency(this.profile.read), () => done.resolve(entries));
-    return done;
+    return this.delayed(() => this.read(scan.from, scan.to, scan.entriesMax, scan.bytesMax), false);
   }
 
   /** At once, outside of virtual time: what a start or a checker reads. [from, to). */
@@ -131,6 +143,12 @@ export class Disk {
       this.apply(inFlight.batch);
     } else if (inFlight !== undefined) this.counts.tornAway++;
     this.poisoned = false;
+    this.land();
+  }
+
+  private land(): void {
+    if (this.landing !== undefined) this.apply(this.landing);
+    this.landing = undefined;
   }
 
   private latency(delay: Delay): number {

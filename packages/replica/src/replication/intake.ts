@@ -144,7 +144,6 @@ export class Intake {
   /** Forgets everything that is not durable. */
   restart(now: Now): void {
     for (const inflow of this.inflows.values()) {
-      inflow.source?.send({ type: 'unsubscribe', origin: inflow.origin });
       inflow.source = undefined;
       inflow.queue = [];
       inflow.owed = 0;

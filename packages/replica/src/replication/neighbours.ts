@@ -168,6 +168,10 @@ export class Neighbours {
     }
   }
 
+  closeAll(reason: string, now: Now): void {
+    for (const link of [...this.links.values()]) this.end(link, reason, now);
+  }
+
   bye(): void {
     for (const link of this.up.values()) link.send({ type: 'bye' });
   }
@@ -264,10 +268,7 @@ export class Neighbours {
       if (other === link || other.member?.replica !== replica) continue;
       const sameSide = (other.address === undefined) === (link.address === undefined);
       if (sameSide || dialledBySmaller(link)) {
-        other.close('replaced by another link');
-        this.links.delete(other.id);
-        this.drop(other, 'replaced', now);
-        this.dialer.ended(other.id, now);
+        this.end(other, 'replaced by another link', now);
       } else {
         link.close('another link stands');
         return false;
@@ -365,9 +366,13 @@ export class Neighbours {
           : HANDSHAKE_TIMEOUT_MS;
     const since = link.state === 'up' ? link.lastHeardAt : link.createdAt;
     if (now.monotonic - since < limit) return;
-    link.close(link.state === 'up' ? 'silent' : 'no handshake');
+    this.end(link, link.state === 'up' ? 'silent' : 'no handshake', now);
+  }
+
+  private end(link: Link, reason: string, now: Now): void {
+    link.close(reason);
     this.links.delete(link.id);
-    this.drop(link, 'silent', now);
+    this.drop(link, reason, now);
     this.dialer.ended(link.id, now);
   }
 

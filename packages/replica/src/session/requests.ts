@@ -17,7 +17,13 @@ import {
 import { unreachable } from '../assert.js';
 import type { Environment, Now } from '../environment.js';
 import type { RequestEvent, SessionId } from '../events.js';
-import { REQUEST_BYTES_MAX, REQUESTS_MAX, RESULT_BYTES_MAX, RESULT_RETENTION_MS } from '../limits.js';
+import {
+  REQUEST_BYTES_MAX,
+  REQUESTS_MAX,
+  RESULT_BYTES_MAX,
+  RESULT_RETENTION_MS,
+  SLOT_BYTES,
+} from '../limits.js';
 import { changesOfRecords } from '../store/changes.js';
 import { resultExpiryKey } from '../store/keyspace.js';
 import type { ElementSlot, ResultSlot, SetSlot, Slot } from '../store/slot.js';
@@ -97,6 +103,14 @@ export class Requests {
       else waiting.task();
     }
     queue.length = kept;
+  }
+
+  /** Everything that waits, all of it reads, is read again: the store has been exchanged. */
+  readAgain(): void {
+    this.queue = this.queue.map((waiting) => {
+      for (const { read } of waiting.plan) read?.close();
+      return { ...waiting, plan: waiting.plan.map(({ operation }) => this.planOf(operation)) };
+    });
   }
 
   /** Answers everything that waits with `error`. */
@@ -294,17 +308,23 @@ function typeOf({ op }: Operation): KeyType {
   return op.startsWith('set') ? 'set' : 'counter';
 }
 
+/** Memory that a waiting operation takes, with the records that it holds. */
 function bytesOf(operation: Operation): number {
+  const bytes = operation.key.length + SLOT_BYTES;
   switch (operation.op) {
     case 'register.set':
-      return operation.key.length + operation.value.length;
-    case 'set.update': {
-      let bytes = operation.key.length;
-      for (const element of operation.add) bytes += element.length;
-      for (const element of operation.remove) bytes += element.length;
-      return bytes;
-    }
+      return bytes + operation.value.length;
+    case 'set.has':
+      return bytes + bytesOfElements(operation.values);
+    case 'set.update':
+      return bytes + bytesOfElements(operation.add) + bytesOfElements(operation.remove);
     default:
-      return operation.key.length;
+      return bytes;
   }
+}
+
+function bytesOfElements(elements: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const element of elements) bytes += element.length + SLOT_BYTES;
+  return bytes;
 }

@@ -76,8 +76,9 @@ export class Housekeeping {
     private readonly onSurvivor: (set: SetSlot, element: ElementSlot, add: Dot, now: Now) => void,
   ) {}
 
-  get settled(): boolean {
-    return this.purging.size === 0 && !this.expiring;
+  /** No purge is under way and no expiry is due. */
+  isSettled(now: Now): boolean {
+    return this.purging.size === 0 && !this.expiring && this.nextExpiry > now.wall;
   }
 
   /** When the next register expires; undefined while none is known to. */
