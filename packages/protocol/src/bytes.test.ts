@@ -217,11 +217,11 @@ test('UTF-8 is taken for valid exactly if a decoder takes it', () => {
       throw error;
     }
   };
-  for (let i = 0; i < 50_000; i++) {
+  for (let i = 0; i < 20_000; i++) {
     const bytes = Uint8Array.from({ length: 1 + (i % 5) }, () =>
       random() < 0.2 ? 0x41 : 0x80 + random() * 128,
     );
-    expect(isUtf8(bytes, 0, bytes.length), hex(bytes)).toBe(valid(bytes));
+    if (isUtf8(bytes, 0, bytes.length) !== valid(bytes)) expect.unreachable(hex(bytes));
   }
   for (let first = 0x80; first < 0x100; first++) {
     for (const second of [0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0]) {

@@ -250,7 +250,7 @@ describe('the check', () => {
     const random = seeded(seed);
     const whole = fc.sample(anyValue, { seed, numRuns: 300 }).map((value) => encodeCanonical(value));
     let accepted = 0;
-    for (let i = 0; i < 60_000; i++) {
+    for (let i = 0; i < 40_000; i++) {
       const short = whole[i % whole.length]!;
       const bytes = i % 3 === 0 || short.length > 500 ? randomBytes(random, 24) : mutate(short, random);
       const code = codeOf(() => checkCanonical(bytes));
@@ -262,8 +262,8 @@ describe('the check', () => {
       }
     }
     // The sample must hold both kinds, or it shows nothing.
-    expect(accepted).toBeGreaterThan(3000);
-    expect(accepted).toBeLessThan(57_000);
+    expect(accepted).toBeGreaterThan(2000);
+    expect(accepted).toBeLessThan(38_000);
   });
 
   test('accepts every value of up to three bytes exactly if it encodes to itself', () => {

@@ -133,18 +133,18 @@ describe('what is no frame is refused:', () => {
     const random = seeded(seed);
     const whole = fc.sample(message, { seed, numRuns: 300 }).map((value) => encodeFrame(value));
     let accepted = 0;
-    for (let i = 0; i < 60_000; i++) {
+    for (let i = 0; i < 30_000; i++) {
       const short = whole[i % whole.length]!;
       const bytes = i % 3 === 0 || short.length > 500 ? randomBytes(random, 24) : mutate(short, random);
       const code = codeOf(() => {
-        const value = decode(bytes);
-        expect(plain(decode(encodeFrame(value)))).toStrictEqual(plain(value));
+        const again = encodeFrame(decode(bytes));
+        expect(Buffer.compare(encodeFrame(decode(again)), again)).toBe(0);
       });
       if (code === undefined) accepted++;
       else expect(code, `seed ${seed}, round ${i}`).toBe(BAD_FRAME);
     }
-    expect(accepted).toBeGreaterThan(3000);
-    expect(accepted).toBeLessThan(57_000);
+    expect(accepted).toBeGreaterThan(1500);
+    expect(accepted).toBeLessThan(28_500);
   });
 });
 
