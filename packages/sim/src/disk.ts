@@ -27,22 +27,23 @@ export class Disk {
   readonly counts = { writes: 0, failedWrites: 0, tornAway: 0, landedAtCrash: 0, reopens: 0 };
   /** Planted bugs; only tests of the checkers set them. */
   readonly planted = { acknowledgeEarly: false, loseWrites: 0 };
-  /** While set, writes fail, and opening anew is put off. */
-  failing = false;
+  /** Share of the writes that fail; while there are any, opening anew may have to wait. */
+  failing = 0;
   /** Times as long as usual. */
   slowness = 1;
   private readonly values = new Map<string, Uint8Array>();
   /** Keys of `values`, in byte order. */
   private readonly order: string[] = [];
-  private landing: Batch | undefined;
   private inFlight: { batch: Batch } | undefined;
   private poisoned = false;
   /** The batch whose write failed, when it will be found at the next opening. */
   private limbo: Batch | undefined;
   private reading = 0;
   private opening = false;
-  /** Reads that wait for the opening, and the opening that waits for reads. */
+  /** Reads that wait for the opening. */
   private waiting: (() => void)[] = [];
+  /** The opening, while it waits for reads. */
+  private open: (() => void) | undefined;
   /** Raised by a crash: what was under way for the process before it is not answered. */
   private life = 0;
 
@@ -60,7 +61,7 @@ export class Disk {
   write(batch: Batch): Promise<void> {
     const done = new Completion<void>();
     this.counts.writes++;
-    const fails = this.failing;
+    const fails = this.prng.chance(this.failing);
     const flight = { batch };
     this.inFlight = flight;
     const latency = this.latency(this.profile.write);
@@ -70,8 +71,7 @@ export class Disk {
       if (fails) {
         this.counts.failedWrites++;
         this.poisoned = true;
-        // A write that failed is not seen through the old handle, and may all the same be found by the next.
-        if (this.prng.chance(0.3)) this.landing = batch;
+        if (this.prng.chance(0.5)) this.limbo = batch;
         done.reject(new DiskFailure('no space left on device'));
         return;
       }
@@ -86,20 +86,26 @@ export class Disk {
     const done = new Completion<T>();
     const open = (): void => {
       this.later(this.latency(this.profile.open), () => {
-        if (this.failing) {
-          open();
-          return;
-        }
         this.counts.reopens++;
         this.recover();
         this.opening = false;
         done.resolve(opened());
-        this.goOn();
+        const { waiting } = this;
+        this.waiting = [];
+        for (const read of waiting) read();
       });
     };
-    this.opening = true;
-    if (this.reading === 0) open();
-    else this.waiting.push(open);
+    const begin = (): void => {
+      if (this.prng.chance(this.failing)) {
+        // Until the disk takes bytes again the old handle stays open, for reading.
+        this.later(this.latency(this.profile.open), begin);
+        return;
+      }
+      this.opening = true;
+      if (this.reading === 0) open();
+      else this.open = open;
+    };
+    begin();
     return done;
   }
 
@@ -138,17 +144,44 @@ export class Disk {
     this.life++;
     const { inFlight } = this;
     this.inFlight = undefined;
-    if (inFlight !== undefined && !this.poisoned && !this.failing && this.prng.chance(0.4)) {
-      this.counts.landedAtCrash++;
-      this.apply(inFlight.batch);
-    } else if (inFlight !== undefined) this.counts.tornAway++;
-    this.poisoned = false;
-    this.land();
+    this.reading = 0;
+    this.opening = false;
+    this.open = undefined;
+    this.waiting = [];
+    const lands = !this.poisoned && !this.prng.chance(this.failing) && this.prng.chance(0.4);
+    this.recover();
+    if (inFlight === undefined) return;
+    if (lands) this.apply(inFlight.batch);
+    this.counts[lands ? 'landedAtCrash' : 'tornAway']++;
   }
 
-  private land(): void {
-    if (this.landing !== undefined) this.apply(this.landing);
-    this.landing = undefined;
+  /** `late`: the state is that of a moment some time after the call. */
+  private delayed<T>(read: () => T, late: boolean): Promise<T> {
+    const done = new Completion<T>();
+    const answer = (value: T): void => {
+      this.later(this.latency(this.profile.read), () => {
+        this.reading--;
+        done.resolve(value);
+        if (this.reading > 0) return;
+        this.open?.();
+        this.open = undefined;
+      });
+    };
+    const begin = (): void => {
+      this.reading++;
+      if (late) this.later(this.latency(this.profile.read), () => answer(read()));
+      else answer(read());
+    };
+    if (this.opening) this.waiting.push(begin);
+    else begin();
+    return done;
+  }
+
+  /** What every opening does. */
+  private recover(): void {
+    this.poisoned = false;
+    if (this.limbo !== undefined) this.apply(this.limbo);
+    this.limbo = undefined;
   }
 
   private latency(delay: Delay): number {

@@ -60,7 +60,7 @@ export class Faults {
     this.running = false;
     this.trace.note(-1, 'heal');
     for (const node of cluster.nodes) {
-      node.disk.failing = false;
+      node.disk.failing = 0;
       node.disk.slowness = 1;
       node.clock.set(this.prng.between(-20, 20));
       this.restore(node);
@@ -124,9 +124,9 @@ export class Faults {
           node.disk.slowness = 1;
         };
       case 'failing disk':
-        node.disk.failing = true;
+        node.disk.failing = prng.pick([0.3, 1, 1]);
         return () => {
-          node.disk.failing = false;
+          node.disk.failing = 0;
         };
     }
   }

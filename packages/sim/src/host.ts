@@ -78,7 +78,7 @@ export class VirtualHost implements Host, Endpoint {
   /** Reads the store, makes what `first` returns of an empty one, then calls `open`. */
   boot(first: () => Batch | undefined, open: () => void): void {
     const { disk, trace, machine } = this.parts;
-    this.gated(disk.reopen()).then(() => {
+    this.gated(disk.reopen(() => undefined)).then(() => {
       const batch = first();
       if (batch === undefined) {
         open();
@@ -155,21 +155,13 @@ export class VirtualHost implements Host, Endpoint {
   }
 
   reopen(): Promise<StoredReplica> {
-    const { trace, machine, disk, scheduler, prng } = this.parts;
-    const done = new Completion<StoredReplica>();
-    // Some hosts find out at the open that the disk is still bad, others at the next write.
-    const patient = prng.chance(0.5);
-    const attempt = (): void => {
-      this.gated(disk.reopen()).then(() => {
-        if (patient && disk.failing) scheduler.after(200, () => this.enter(attempt));
-        else {
-          trace.note(machine, 'reopened');
-          done.resolve(this.stored());
-        }
-      });
-    };
-    attempt();
-    return done;
+    const { trace, machine, disk } = this.parts;
+    return this.gated(
+      disk.reopen(() => {
+        trace.note(machine, 'reopened');
+        return this.stored();
+      }),
+    );
   }
 
   /** What a start reads of the store. */
