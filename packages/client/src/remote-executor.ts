@@ -228,7 +228,7 @@ export class RemoteExecutor implements Executor {
         deadline,
         new CausewayError('CAUSEWAY_TIMEOUT', `no answer within ${operationTimeoutMs} ms`),
       );
-    } else if (connection.watchCount > 0 && quietMs >= silenceMs / 2) {
+    } else if (connection.watchCount > 0 && this.queue.length === 0 && quietMs >= silenceMs / 2) {
       this.enqueue(new OperationRequest(PROBE, false, ignore, unread, ignore, ignore));
     }
   }

@@ -115,9 +115,13 @@ export class WatchIterator implements Watch {
       return;
     }
     const bytes = weigh(encoded);
+    const count = this.buffer.length - this.head;
+    if (count >= this.changesMax || this.bytes + bytes > BUFFER_BYTES_MAX) {
+      this.overflow();
+      return;
+    }
     this.buffer.push({ change, bytes });
     this.bytes += bytes;
-    if (this.buffer.length - this.head > this.changesMax || this.bytes > BUFFER_BYTES_MAX) this.overflow();
   }
 
   private ended(error: CausewayError): void {
