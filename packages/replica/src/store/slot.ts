@@ -198,7 +198,7 @@ export class ResultSlot extends Slot {
   }
 
   decode(payload: Uint8Array): void {
-    this.stored = decodeFrame(payload, payload.length) as StoredResult;
+    this.stored = decodeFrame(payload, payload.length, Number.POSITIVE_INFINITY) as StoredResult;
   }
 
   encode(writer: ByteWriter): void {
