@@ -6,7 +6,8 @@
  *              8 expired (this replica has taken it out of its digest)
  *   element  = version count (replica seq)* count (replica seq by)*          adds, then removals
  *              by: 0 seq for the replica of the line itself, else replica seq
- *   set      = version flags size [through: vv] [by: vv] [cursor: bytes] [seen: vv]   flags: 1 clear, 2 purge
+ *   set      = version flags [size] [through: vv by: vv] [cursor: bytes counted seen: vv]
+ *              flags: 1 clear (through, by), 2 purge (cursor, counted, seen), 4 size
  *   counter  = version count entry*
  *              entry = flags replica seq p n [bp bn replica seq]              flags: 1 has a baseline
  *              replica: 0 for that of the entry before
