@@ -130,7 +130,7 @@ test('join keeps its laws on any counters, baselines that no history makes inclu
       expect(entries).toEqual([...entries].sort((x, y) => compareDots(x.dot, y.dot)));
       expect(entries.every(({ p, n, bp, bn }) => p >= bp && n >= bn)).toBe(true);
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
 
