@@ -25,6 +25,8 @@ export const LOG_READ_BYTES = 256 << 10;
 export const GOSSIP_INTERVAL_MS = 500;
 /** A link that is silent for five gossips is dead: noticed within three seconds. */
 export const LINK_SILENCE_MS = 2_500;
+/** A link that is asked whether its process lives answers within this: some round trips of the longest links. */
+export const CHALLENGE_MS = 1_000;
 /** A dial must open within this: two round trips of the longest links there are, and again soon. */
 export const DIAL_TIMEOUT_MS = 1_500;
 /** Handshake after the opening. */

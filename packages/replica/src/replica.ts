@@ -391,6 +391,8 @@ export class Replica {
     this.requests.readAgain();
     this.members.restore(records.entries);
     this.housekeeping.restart(purgesOf(records));
+    // Links that were opened meanwhile were told of less than the store has brought back.
+    this.neighbours.closeAll('the store was reopened', now);
     this.intake.restart(now);
     this.env.log.info({}, 'the disk writes again');
   }

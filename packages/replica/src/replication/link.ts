@@ -27,6 +27,8 @@ export class Link implements Source {
   told = false;
   sound = false;
   start = 0;
+  /** Another start of the replica has come: whether this one lives is asked by a ping. */
+  challenge: { readonly ping: number; readonly at: number; answered: boolean } | undefined;
   /** What of `durable` has been acknowledged on this link. */
   readonly acked = new Map<ReplicaId, number>();
   readonly streams: Streams;

@@ -15,6 +15,7 @@ import type { Environment, Now, ReplicaConfig } from '../environment.js';
 import type { LinkId } from '../events.js';
 import {
   ACK_DELAY_MS,
+  CHALLENGE_MS,
   DIAL_TIMEOUT_MS,
   GOSSIP_INTERVAL_MS,
   HANDSHAKE_TIMEOUT_MS,
@@ -141,7 +142,10 @@ export class Neighbours {
     if (this.ackDueAt !== undefined && this.ackDueAt <= now.monotonic) this.acknowledge();
     if (this.nextGossipAt <= now.monotonic) {
       this.nextGossipAt = now.monotonic + GOSSIP_INTERVAL_MS;
-      for (const link of this.up.values()) this.gossip(link, now);
+      for (const link of this.up.values()) {
+        link.streams.pumpAll();
+        this.gossip(link, now);
+      }
       this.intake.route(now);
     }
     this.dialer.run(now, (replica) => replica === this.store.self || this.up.has(replica));
@@ -209,6 +213,7 @@ export class Neighbours {
       case 'ping':
         return link.send({ type: 'pong', id: message.id, wall: message.wall, receivedAt: now.wall });
       case 'pong':
+        if (link.challenge?.ping === message.id) link.challenge.answered = true;
         return link.measured(message.wall, message.receivedAt, now.wall);
       case 'accept':
       case 'bye':
@@ -241,22 +246,31 @@ export class Neighbours {
   }
 
   private helloOfSelf(link: Link, hello: PeerHello): void {
-    if (hello.start === this.start) return link.close('dialled itself');
+    if (hello.start === this.start) return this.end(link, 'dialled itself', this.store.now);
     const message =
       'another node runs with the same data directory, or a copy of it: stop one of the two, and start it with a new directory';
     this.env.log.error({ code: 'CAUSEWAY_DUPLICATE_IDENTITY' }, message);
     this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
   }
 
-  /** A second node with the identity of one that is linked and alive. */
+  /**
+   * A second start of a replica that is linked already: the link may be what a dead process has left behind, or both
+   * may be alive. The old one is asked; the new one may come again when that is known.
+   */
   private isTwin(link: Link, { replica, start }: PeerHello, now: Now): boolean {
     const other = this.up.get(replica);
     if (other === undefined || other.start === start) return false;
-    // One that has missed its gossip is the dead half of a node that has been restarted.
-    if (now.monotonic - other.lastHeardAt > 2 * GOSSIP_INTERVAL_MS) return false;
-    const message = `two nodes run as ${replica}: one of them is a copy and must start with a new directory`;
-    this.env.log.error({ peer: replica, code: 'CAUSEWAY_DUPLICATE_IDENTITY' }, message);
-    this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
+    if (other.challenge?.answered === true) {
+      const message = `two nodes run as ${replica}: one of them is a copy and must start with a new directory`;
+      this.env.log.error({ peer: replica, code: 'CAUSEWAY_DUPLICATE_IDENTITY' }, message);
+      this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
+      return true;
+    }
+    if (other.challenge === undefined) {
+      other.challenge = { ping: this.nextPing++, at: now.monotonic, answered: false };
+      other.send({ type: 'ping', id: other.challenge.ping, wall: now.wall });
+    }
+    this.end(link, 'another start of it is linked, and asked whether it lives', now);
     return true;
   }
 
@@ -270,7 +284,7 @@ export class Neighbours {
       if (sameSide || dialledBySmaller(link)) {
         this.end(other, 'replaced by another link', now);
       } else {
-        link.close('another link stands');
+        this.end(link, 'another link stands', now);
         return false;
       }
     }
@@ -310,12 +324,12 @@ export class Neighbours {
     const peer = link.member?.replica;
     this.env.log.error({ peer, code }, `refused by a peer: ${message}`);
     if (peer !== undefined) this.refused.set(peer, message);
-    link.close('refused');
+    this.end(link, 'refused', this.store.now);
   }
 
   private refuse(link: Link, code: string, message: string): void {
     link.send({ type: 'refuse', code, message });
-    link.close(code);
+    this.end(link, code, this.store.now);
   }
 
   // Gossip
@@ -364,6 +378,10 @@ export class Neighbours {
         : link.state === 'up'
           ? LINK_SILENCE_MS
           : HANDSHAKE_TIMEOUT_MS;
+    const { challenge } = link;
+    if (challenge?.answered === false && now.monotonic - challenge.at >= CHALLENGE_MS) {
+      return this.end(link, 'its process has ended', now);
+    }
     const since = link.state === 'up' ? link.lastHeardAt : link.createdAt;
     if (now.monotonic - since < limit) return;
     this.end(link, link.state === 'up' ? 'silent' : 'no handshake', now);

@@ -57,6 +57,11 @@ export class Streams {
     this.pump(stream);
   }
 
+  /** Looks again whether any stream has something to send: no wake-up is lost for longer than a gossip. */
+  pumpAll(): void {
+    for (const stream of this.streams.values()) this.pump(stream);
+  }
+
   close(): void {
     this.streams.clear();
   }
