@@ -24,7 +24,8 @@ export function* damaged(seed: number, samples: readonly Uint8Array[], count: nu
   const random = seeded(seed);
   const below = (limit: number) => Math.floor(random() * limit);
   for (let i = 0; i < count; i++) {
-    const sample = samples[below(samples.length)]!;
+    // A copy also of a Buffer, whose slice() is none.
+    const sample = new Uint8Array(samples[below(samples.length)]!);
     const bytes = sample.slice();
     switch (below(6)) {
       case 0:
