@@ -28,6 +28,10 @@ const FORMAT = 1;
 const MARKER = 'causeway.json';
 const UNFINISHED = 'db.new-';
 
+export function markerPath(directory: string): string {
+  return join(directory, MARKER);
+}
+
 /**
  * Makes the directory ready for its store to be opened; returns the path of the store.
  *
@@ -64,7 +68,7 @@ export async function markComplete(directory: string): Promise<void> {
     } finally {
       await file.close();
     }
-    await rename(unnamed, join(directory, MARKER));
+    await rename(unnamed, markerPath(directory));
     await syncPath(directory);
   }
   for (const name of await readdir(directory)) {
@@ -99,7 +103,7 @@ async function makeDirectory(directory: string): Promise<void> {
 
 /** False when there is none. Throws CAUSEWAY_DATA_UNREADABLE on one that this version does not understand. */
 async function readMarker(directory: string): Promise<boolean> {
-  const path = join(directory, MARKER);
+  const path = markerPath(directory);
   let text: string;
   try {
     text = await readFile(path, 'utf8');

@@ -50,18 +50,31 @@ export class SessionHub {
     this.step({ type: 'session-closed', session: id });
   }
 
-  /** Called by the host with what the replica sends; delivered when the current turn of the driver ends. */
-  dispatch(sends: readonly SessionSend[]): void {
+  /**
+   * Called by the host with what the replica sends; what is for links is passed over. Delivered when the current
+   * turn of the driver ends.
+   */
+  dispatch(sends: readonly Send[]): void {
     for (const send of sends) {
-      const session = this.sessions.get(send.session);
-      if (session === undefined) continue;
-      if (session.waiting.length === 0) {
-        // A turn may poll more than once: a microtask runs after all of its polls.
-        if (this.dirty.length === 0) queueMicrotask(() => this.deliver());
-        this.dirty.push(session);
+      switch (send.type) {
+        case 'reply':
+        case 'failure':
+        case 'keys':
+        case 'change':
+          this.queue(send);
       }
-      session.waiting.push(send);
     }
+  }
+
+  private queue(send: SessionSend): void {
+    const session = this.sessions.get(send.session);
+    if (session === undefined) return;
+    if (session.waiting.length === 0) {
+      // A turn may poll more than once: a microtask runs after all of its polls.
+      if (this.dirty.length === 0) queueMicrotask(() => this.deliver());
+      this.dirty.push(session);
+    }
+    session.waiting.push(send);
   }
 
   private deliver(): void {
