@@ -27,7 +27,7 @@ import type { Socket, Surroundings } from './surroundings.js';
 /**
  * Messages of a frame. More would save little, fewer let the node begin while the rest is still being put together.
  */
-export const FRAME_MESSAGES = 64;
+export const FRAME_MESSAGES = 128;
 /** A frame that has reached this goes out. Bytes. */
 const FRAME_BYTES = 64 * 1024;
 /** Bound of what a node that is slow to read or to answer makes us hold. Bytes. */

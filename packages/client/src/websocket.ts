@@ -15,8 +15,9 @@ export function dialPlatformSocket(url: string, subprotocol: string, events: Soc
   socket.binaryType = 'arraybuffer';
   socket.onopen = () => events.opened();
   socket.onmessage = ({ data }) => {
-    if (data instanceof ArrayBuffer) events.received(new Uint8Array(data));
-    else socket.close(1003, 'binary frames only');
+    if (typeof data !== 'string') events.received(new Uint8Array(data as ArrayBuffer));
+    // 1003 is not for scripts to send.
+    else socket.close(4003, 'binary frames only');
   };
   // The error event says nothing, and the close event follows.
   socket.onclose = ({ code, reason }) => events.closed(`closed: ${code} ${reason}`.trim());
