@@ -213,7 +213,8 @@ export class HttpApi {
   /** Called for bytes that are no HTTP, and for requests that do not arrive in time. */
   private malformed(error: NodeJS.ErrnoException, socket: Socket): void {
     const connection = this.connections.get(socket);
-    if (connection === undefined || error.code === 'ECONNRESET' || !socket.writable) {
+    const gone = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE';
+    if (connection === undefined || gone || !socket.writable) {
       socket.destroy();
       return;
     }

@@ -59,7 +59,12 @@ export class HttpConnection implements SessionHandler {
   constructor(
     readonly socket: Socket,
     private readonly context: ConnectionContext,
-  ) {}
+  ) {
+    // Node resumes the socket by itself whenever it reads on in a body, or has dropped one.
+    socket.on('resume', () => {
+      if (this.paused) socket.pause();
+    });
+  }
 
   /** Undefined when the connection is at its end: the request is not looked at. */
   begin(request: IncomingMessage, response: ServerResponse): Exchange | undefined {

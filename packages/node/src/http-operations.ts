@@ -150,7 +150,11 @@ export function resultBody(result: Result): object | null {
   }
 }
 
-/** JSON form of canonical bytes. */
+/** JSON form of canonical bytes. Throws CAUSEWAY_CORRUPT: what the store holds was checked when it came. */
 export function valueOf(bytes: Uint8Array): unknown {
-  return toJsonValue(decodeCanonical(bytes));
+  try {
+    return toJsonValue(decodeCanonical(bytes));
+  } catch (cause) {
+    throw new CausewayError('CAUSEWAY_CORRUPT', 'the stored value is not in canonical encoding', { cause });
+  }
 }
