@@ -35,6 +35,8 @@ export class Disk {
   /** Keys of `values`, in byte order. */
   private readonly order: string[] = [];
   private inFlight: { batch: Batch } | undefined;
+  /** Writes whose writer has not been told. */
+  private writing = 0;
   private poisoned = false;
   /** The batch whose write failed, when it will be found at the next opening. */
   private limbo: Batch | undefined;
@@ -57,10 +59,20 @@ export class Disk {
     return this.values.size === 0;
   }
 
+  /** No write is under way: what is stored is what the process knows to be. */
+  get isIdle(): boolean {
+    return this.writing === 0;
+  }
+
   /** Atomic and durable when it resolves. One at a time. */
   write(batch: Batch): Promise<void> {
     const done = new Completion<void>();
     this.counts.writes++;
+    this.writing++;
+    const answer = (outcome: () => void): void => {
+      this.writing--;
+      outcome();
+    };
     const fails = this.prng.chance(this.failing);
     const flight = { batch };
     this.inFlight = flight;
@@ -72,11 +84,11 @@ export class Disk {
         this.counts.failedWrites++;
         this.poisoned = true;
         if (this.prng.chance(0.5)) this.limbo = batch;
-        done.reject(new DiskFailure('no space left on device'));
+        answer(() => done.reject(new DiskFailure('no space left on device')));
         return;
       }
       if (!this.poisoned && !this.prng.chance(this.planted.loseWrites)) this.apply(batch);
-      this.later(this.latency(this.profile.read), () => done.resolve());
+      this.later(this.latency(this.profile.read), () => answer(() => done.resolve()));
     });
     return done;
   }
@@ -145,6 +157,7 @@ export class Disk {
     const { inFlight } = this;
     this.inFlight = undefined;
     this.reading = 0;
+    this.writing = 0;
     this.opening = false;
     this.open = undefined;
     this.waiting = [];

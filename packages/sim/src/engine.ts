@@ -19,8 +19,8 @@ export interface Engine {
   /** The first batch of an empty store. */
   initialBatch(config: ReplicaConfig, env: Environment, now: Now): Batch;
   open(stored: StoredReplica, config: ReplicaConfig, env: Environment, now: Now): Replica;
-  /** Its messages carry chunks as the protocol has them, which can be checked on the wire. */
-  readonly sendsChunks: boolean;
+  /** Neither its chunks nor its records are those of the protocol, so that nothing is known of them. */
+  readonly hasOwnFormats: boolean;
   encode(message: PeerMessage): Uint8Array;
   decode(bytes: Uint8Array): PeerMessage;
 }
@@ -31,7 +31,7 @@ export const REAL_ENGINE: Engine = {
   },
   initialBatch: (config, env, now) => Replica.initialBatch(config, env, now),
   open: (stored, config, env, now) => Replica.open(stored, config, env, now),
-  sendsChunks: true,
+  hasOwnFormats: false,
   encode: encodePeerMessage,
   decode: decodePeerMessage,
 };

@@ -9,12 +9,15 @@ import { compareStamps, type Stamp } from '@causeway/crdt';
 import { type Call, type Certainty, type History, nameOf, sees } from './history.js';
 import { show } from './violation.js';
 
-/** What the wall clocks said, as far as a call is concerned. Milliseconds. */
+/** Something that took a while at a node: a call, as a rule. */
+export type Span = Pick<Call, 'node' | 'invokedAt' | 'answeredAt'>;
+
+/** What the wall clocks said, as far as a span is concerned. Milliseconds. */
 export interface Walls {
-  /** The range of the node's clock while the call was under way. */
-  during(call: Call): { readonly least: number; readonly most: number };
+  /** The range of the node's clock meanwhile. */
+  during(span: Span): { readonly least: number; readonly most: number };
   /** The latest that the node's clock has ever shown before the answer: what has expired once stays so. */
-  latest(call: Call): number;
+  latest(span: Span): number;
 }
 
 /** Sums that are told apart one by one; with more open increments than this only the range is checked. */

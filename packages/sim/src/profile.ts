@@ -15,6 +15,8 @@ export interface ProfileOptions {
   readonly nodes?: number;
   /** How long clients and faults run. Virtual milliseconds. */
   readonly durationMs?: number;
+  /** About how many calls clients make in that time; drawn between 60 and 500 when absent. */
+  readonly calls?: number;
 }
 
 export interface Profile {
@@ -48,7 +50,7 @@ export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
   return {
     durationMs,
     cluster: { nodes, link: (from, to) => links[from * count + to] as LinkProfile },
-    workload: drawWorkload(prng.split('workload')),
+    workload: drawWorkload(prng.split('workload'), count, durationMs, options.calls),
     faults: drawFaults(prng.split('faults'), durationMs),
   };
 }
@@ -86,14 +88,15 @@ function drawNode(prng: Prng, index: number, count: number): NodeProfile {
   };
 }
 
-function drawWorkload(prng: Prng): WorkloadProfile {
+function drawWorkload(prng: Prng, nodes: number, durationMs: number, calls?: number): WorkloadProfile {
+  const clientsPerNode = 1 + prng.int(3);
   const names = Object.keys(MIX) as (keyof WorkloadMix)[];
   const mix = { ...MIX };
   for (const name of names)
     mix[name] = prng.chance(0.2) && name !== 'read' ? 0 : MIX[name] * prng.logUniform(0.2, 5);
   return {
-    clientsPerNode: 1 + prng.int(3),
-    thinkMs: prng.logUniform(20, 400),
+    clientsPerNode,
+    thinkMs: (durationMs * nodes * clientsPerNode) / (calls ?? prng.logUniform(60, 500)),
     pipelineMax: prng.pick([1, 1, 2, 4, 8]),
     keysPerFamily: 1 + prng.int(3),
     keyShare: prng.pick([0, 0.3, 0.7, 1]),

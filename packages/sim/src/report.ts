@@ -83,5 +83,6 @@ function countsOf({ history, faults, cluster, checkers }: Simulation): Map<strin
   add('judged acknowledged', checkers.acknowledged.judged);
   add('judged causal visibility', checkers.causalVisibility.judged);
   add('judged whole transactions', checkers.wholeTransactions.judged);
+  add('judged stored records', checkers.storedRecords.judged);
   return counts;
 }

@@ -3,20 +3,25 @@
  * key that any client has ever written.
  */
 import type { KeyType, ListedKey, Operation, Result } from '@causeway/protocol';
-import type { Status } from '@causeway/replica';
+import type { ScanEntry, Status } from '@causeway/replica';
 import { NOTHING } from './checkers/convergence.js';
 import type { Client } from './client.js';
 import type { Cluster } from './cluster.js';
+import type { Span } from './expectation.js';
 import type { Scheduler } from './scheduler.js';
 import { show, Violation } from './violation.js';
 
 export interface NodeContents {
   readonly node: number;
+  /** When it was read. */
+  readonly read: Span;
   readonly status: Status;
   /** By `type key`, in order; what a get answers, as text. */
   readonly values: ReadonlyMap<string, string>;
   /** `type key` of every listed key, in the listing's order. */
   readonly listed: readonly string[];
+  /** Everything in its store at the moment of `status`, in key order. */
+  readonly stored: readonly ScanEntry[];
 }
 
 /** Virtual time in which a node at rest must answer. Milliseconds. */
@@ -31,6 +36,7 @@ export function readContents(
   client: Client,
   names: readonly string[],
 ): NodeContents {
+  const invokedAt = scheduler.now;
   const listed = listKeys(cluster, scheduler, client.node).map(({ type, key }) => `${type} ${key}`);
   const all = [...new Set([...names, ...listed])].sort();
   const values = new Map<string, string>();
@@ -44,7 +50,16 @@ export function readContents(
       throw new Violation('answers', `n${client.node} answers a read at rest with ${call.code}`);
     for (const [index, name] of page.entries()) values.set(name, textOf(call.results[index] as Result));
   }
-  return { node: client.node, status: cluster.status(client.node) as Status, values, listed };
+  const { disk } = cluster.node(client.node);
+  scheduler.until(() => disk.isIdle, ANSWER_MS);
+  return {
+    node: client.node,
+    read: { node: client.node, invokedAt, answeredAt: scheduler.now },
+    status: cluster.status(client.node) as Status,
+    values,
+    listed,
+    stored: disk.entries(),
+  };
 }
 
 function listKeys(cluster: Cluster, scheduler: Scheduler, node: number): ListedKey[] {

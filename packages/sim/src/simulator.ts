@@ -10,6 +10,7 @@ import type { Checker } from './checkers/checker.js';
 import { ChunksChecker } from './checkers/chunks.js';
 import { ConvergenceChecker, haveConverged } from './checkers/convergence.js';
 import { DurabilityChecker } from './checkers/durability.js';
+import { StoredRecordsChecker } from './checkers/stored-records.js';
 import { WholeTransactionsChecker } from './checkers/whole-transactions.js';
 import { Client, type ClientParts } from './client.js';
 import { Cluster } from './cluster.js';
@@ -56,6 +57,7 @@ export class Simulation {
     readonly chunks: ChunksChecker;
     readonly durability: DurabilityChecker;
     readonly convergence: ConvergenceChecker;
+    readonly storedRecords: StoredRecordsChecker;
   };
   private readonly all: readonly Checker[];
   private readonly engine: Engine;
@@ -90,10 +92,11 @@ export class Simulation {
       wholeTransactions: new WholeTransactionsChecker(accountsOf(profile.workload)),
       chunks: new ChunksChecker(),
       durability: new DurabilityChecker(),
-      convergence: new ConvergenceChecker(),
+      convergence: new ConvergenceChecker(this.walls()),
+      storedRecords: new StoredRecordsChecker(),
     };
-    const { chunks, ...others } = this.checkers;
-    this.all = this.engine.sendsChunks ? [chunks, ...Object.values(others)] : Object.values(others);
+    const { chunks, storedRecords, ...others } = this.checkers;
+    this.all = [...Object.values(others), ...(this.engine.hasOwnFormats ? [] : [chunks, storedRecords])];
     this.clientParts = {
       cluster: this.cluster,
       scheduler,

@@ -4,6 +4,8 @@
  */
 import { equalVersionVectors } from '@causeway/crdt';
 import type { Status } from '@causeway/replica';
+import type { Walls } from '../expectation.js';
+import { type History, nameOf } from '../history.js';
 import type { NodeContents } from '../rest.js';
 import { show, Violation } from '../violation.js';
 import type { Checker } from './checker.js';
@@ -24,7 +26,11 @@ export function haveConverged(statuses: readonly (Status | undefined)[]): boolea
 }
 
 export class ConvergenceChecker implements Checker {
-  atRest(nodes: readonly NodeContents[]): void {
+  constructor(private readonly walls: Walls) {}
+
+  atRest(all: readonly NodeContents[], history: History): void {
+    const moving = this.moving(all, history);
+    const nodes = all.map((one) => without(one, moving));
     const [first, ...others] = nodes;
     if (first === undefined) return;
     for (const other of others) {
@@ -50,6 +56,29 @@ export class ConvergenceChecker implements Checker {
       }
     }
   }
+
+  /** Registers that may have expired between the reading at one node and at another. */
+  private moving(nodes: readonly NodeContents[], history: History): Set<string> {
+    const from = Math.min(...nodes.map(({ read }) => this.walls.during(read).least));
+    const to = Math.max(...nodes.map(({ read }) => this.walls.during(read).most));
+    const moving = new Set<string>();
+    for (const call of history.calls) {
+      for (const operation of call.operations) {
+        if (operation.op !== 'register.set' || operation.ttlMs === undefined) continue;
+        const { least, most } = this.walls.during(call);
+        if (least + operation.ttlMs <= to && most + operation.ttlMs >= from) moving.add(nameOf(operation));
+      }
+    }
+    return moving;
+  }
+}
+
+function without(contents: NodeContents, names: ReadonlySet<string>): NodeContents {
+  return {
+    ...contents,
+    values: new Map([...contents.values].filter(([name]) => !names.has(name))),
+    listed: contents.listed.filter((name) => !names.has(name)),
+  };
 }
 
 /** A key's contents when there is nothing under it. */

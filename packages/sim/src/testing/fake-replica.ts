@@ -65,7 +65,7 @@ export function fakeEngine(bugs: Bugs = {}): Engine {
       return { puts: [{ key: IDENTITY, value: encode(`${config.region}.${id}`) }], deletes: [] };
     },
     open: (stored, config, env) => new FakeReplica(stored.entries, config, env, bugs) as unknown as Replica,
-    sendsChunks: false,
+    hasOwnFormats: true,
     encode: (message) => encode(message),
     decode: (bytes) => decode(bytes) as PeerMessage,
   };
