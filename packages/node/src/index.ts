@@ -1,1 +1,6 @@
-export {};
+/** A Causeway node: embedded with `createNode`, or run by the command. */
+export { describeConfig, type NodeConfig } from './config.js';
+export { readConfig } from './config-sources.js';
+export { describeFlags, runConfig, runStart, type Surroundings } from './main.js';
+export { type CausewayNode, createNode } from './node.js';
+export { type LogLevel, type NodeOptions, SETTINGS } from './settings.js';
