@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeCanonical } from './canonical.js';
+import { decodeClientFrame } from './client-frame-decoder.js';
+import { ClientFrameWriter } from './client-frame-writer.js';
 import {
-  ClientFrameWriter,
   type ClientMessage,
-  decodeClientFrame,
   FRAME_ITEMS_MAX,
   REQUEST_ID_MAX,
   type ReceivedMessage,

@@ -1,15 +1,24 @@
 /** The contract between machines and versions: messages, codecs, canonical encoding, error codes, limits. */
 export * from './bytes.js';
 export * from './canonical.js';
-export * from './chunk.js';
-export * from './client-messages.js';
+export type { Chunk, ChunkHead, RecordDelta, ResetEntry } from './chunk.js';
+export { CHUNK_ITEMS_MAX } from './chunk.js';
+export * from './chunk-decoder.js';
+export * from './chunk-writer.js';
+export * from './client-frame-decoder.js';
+export * from './client-frame-writer.js';
+export type { ClientMessage, ReceivedMessage } from './client-messages.js';
+export { FRAME_ITEMS_MAX, REQUEST_ID_MAX } from './client-messages.js';
 export * from './errors.js';
 export * from './frame.js';
 export * from './json-values.js';
 export * from './keys.js';
 export * from './limits.js';
-export * from './node-messages.js';
+export * from './node-frame-decoder.js';
+export * from './node-frame-writer.js';
+export type { NodeMessage } from './node-messages.js';
 export * from './operations.js';
+export * from './peer-frame.js';
 export * from './peer-messages.js';
 export * from './record.js';
 export * from './replica-ids.js';

@@ -1,120 +1,18 @@
 /**
- * MessagePack for the client protocol, written and read without objects in between: a frame holds thousands of
- * requests whose shape is known, so each field goes straight to where it belongs.
+ * MessagePack of the client protocol, read without objects in between: a frame holds thousands of messages whose shape
+ * is known, so each field goes straight to where it belongs.
  *
- * Writes the shortest forms; reads every form that MessagePack has for a number, text or bytes, since clients of
- * other languages write what their libraries choose. Other values than these, nil, booleans and arrays are only
- * ever skipped. What is cut short is CAUSEWAY_BAD_FRAME, what is of another type than asked for CAUSEWAY_BAD_REQUEST.
+ * Every form that MessagePack has for a number, text or bytes is read, since clients of other languages write what
+ * their libraries choose. Other values than these, nil, booleans and arrays can only be skipped. What is of another
+ * type than asked for is CAUSEWAY_BAD_REQUEST; what is cut short or ill-formed is CAUSEWAY_BAD_FRAME or, from the
+ * primitives, CAUSEWAY_CORRUPT: who decodes a frame translates.
  */
 import { ByteReader } from './byte-reader.js';
-import type { ByteWriter } from './byte-writer.js';
 import { CausewayError } from './errors.js';
-import { utf8Length } from './keys.js';
 
 const NIL = 0xc0;
 const FALSE = 0xc2;
 const TRUE = 0xc3;
-const I64_MIN = -(2n ** 63n);
-const U64_MAX = 2n ** 64n - 1n;
-
-export function writeArrayHeader(writer: ByteWriter, count: number): void {
-  if (count < 16) writer.u8(0x90 | count);
-  else if (count < 0x10000) {
-    writer.u8(0xdc);
-    writer.u16be(count);
-  } else {
-    writer.u8(0xdd);
-    writer.u32be(count);
-  }
-}
-
-export function writeNil(writer: ByteWriter): void {
-  writer.u8(NIL);
-}
-
-export function writeBoolean(writer: ByteWriter, value: boolean): void {
-  writer.u8(value ? TRUE : FALSE);
-}
-
-/** A safe integer. */
-export function writeInteger(writer: ByteWriter, value: number): void {
-  if (value >= 0) {
-    if (value < 0x80) writer.u8(value);
-    else if (value < 0x100) {
-      writer.u8(0xcc);
-      writer.u8(value);
-    } else if (value < 0x10000) {
-      writer.u8(0xcd);
-      writer.u16be(value);
-    } else if (value < 0x1_0000_0000) {
-      writer.u8(0xce);
-      writer.u32be(value);
-    } else {
-      writer.u8(0xcf);
-      writer.u64be(value);
-    }
-    return;
-  }
-  if (value >= -32) writer.u8(value & 0xff);
-  else if (value >= -0x80) {
-    writer.u8(0xd0);
-    writer.u8(value & 0xff);
-  } else if (value >= -0x8000) {
-    writer.u8(0xd1);
-    writer.u16be(value & 0xffff);
-  } else if (value >= -0x8000_0000) {
-    writer.u8(0xd2);
-    writer.u32be(value >>> 0);
-  } else writeBig(writer, BigInt(value));
-}
-
-/** An integer of any size: beyond 64 bits as decimal text. */
-export function writeBigInteger(writer: ByteWriter, value: number | bigint): void {
-  if (typeof value === 'number') writeInteger(writer, value);
-  else if (value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)) {
-    writeInteger(writer, Number(value));
-  } else if (value < I64_MIN || value > U64_MAX) writeText(writer, String(value));
-  else writeBig(writer, value);
-}
-
-/** Two's complement, in the 64-bit form of its sign. */
-function writeBig(writer: ByteWriter, value: bigint): void {
-  writer.u8(value < 0n ? 0xd3 : 0xcf);
-  writer.big64be(value);
-}
-
-/** Throws CAUSEWAY_BAD_VALUE if the text is not well-formed UTF-16. */
-export function writeText(writer: ByteWriter, value: string): void {
-  const bytes = utf8Length(value);
-  if (bytes === -1) throw new CausewayError('CAUSEWAY_BAD_VALUE', 'text with a lone surrogate');
-  if (bytes < 32) writer.u8(0xa0 | bytes);
-  else if (bytes < 0x100) {
-    writer.u8(0xd9);
-    writer.u8(bytes);
-  } else if (bytes < 0x10000) {
-    writer.u8(0xda);
-    writer.u16be(bytes);
-  } else {
-    writer.u8(0xdb);
-    writer.u32be(bytes);
-  }
-  writer.utf8(value, bytes);
-}
-
-export function writeBytes(writer: ByteWriter, value: Uint8Array): void {
-  const length = value.length;
-  if (length < 0x100) {
-    writer.u8(0xc4);
-    writer.u8(length);
-  } else if (length < 0x10000) {
-    writer.u8(0xc5);
-    writer.u16be(length);
-  } else {
-    writer.u8(0xc6);
-    writer.u32be(length);
-  }
-  writer.raw(value);
-}
 
 export class MessageReader extends ByteReader {
   readonly #bytes: Uint8Array;
@@ -320,4 +218,10 @@ function cutShort(): CausewayError {
 
 function wrong(expected: string): CausewayError {
   return new CausewayError('CAUSEWAY_BAD_REQUEST', `${expected} was expected`);
+}
+
+/** What is wrong with a frame as a whole. Faults of our own stay what they are. */
+export function asBadFrame(cause: unknown): unknown {
+  if (!(cause instanceof CausewayError) || cause.code === 'CAUSEWAY_BAD_FRAME') return cause;
+  return new CausewayError('CAUSEWAY_BAD_FRAME', cause.message, { cause });
 }
