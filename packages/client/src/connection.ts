@@ -5,6 +5,8 @@
  * Invariants
  * - Requests leave in the order of the queue, and only after the handshake.
  * - What is in flight is bounded, in number and in bytes; the rest stays in the queue.
+ * - A node that is stopping turns requests away without having begun with them, from one on all of them. They stay in
+ *   flight until everything before them is answered, and then go to the next node, in order.
  * - `lost` is told once, and after it nothing.
  *
  * Sans I/O: the socket is handed in, bytes and time come from outside.
@@ -70,6 +72,8 @@ export class Connection {
   private readonly watches = new Map<number, WatchRequest>();
   /** Ids of unwatch requests: they are not waited for. */
   private readonly unwatches = new Set<number>();
+  /** Requests in flight that were turned away. */
+  private turnedAwayCount = 0;
   private openedAt = 0;
   /** Since when an answer has been waited for without a byte from the node. Milliseconds. */
   private quietSince = 0;
@@ -115,7 +119,7 @@ export class Connection {
 
   /** Sends from the front of the queue as much as may be in flight. `now`: the time, or shortly before. */
   pump(queue: RequestQueue, now: number): void {
-    if (this.state !== 'open') return;
+    if (this.state !== 'open' || this.turnedAwayCount > 0) return;
     const { inFlight, writer } = this;
     const idle = inFlight.count === 0;
     while (!inFlight.full && inFlight.bytes < IN_FLIGHT_BYTES_MAX) {
@@ -151,7 +155,7 @@ export class Connection {
   /** Fails what was asked for before `deadline` and is not answered; the answers may still come. */
   expire(deadline: number, error: CausewayError): void {
     for (const request of this.inFlight.all()) {
-      if (request.askedAt < deadline) request.forgotten(error);
+      if (request.askedAt < deadline && !request.turnedAway) request.forgotten(error);
     }
   }
 
@@ -171,12 +175,12 @@ export class Connection {
   }
 
   private sent(request: Request): void {
+    request.turnedAway = false;
     this.inFlight.add(request);
     if (request instanceof WatchRequest) {
       request.stage = 'sent';
       this.watches.set(request.id, request);
     } else if (request instanceof UnwatchRequest) {
-      // Whether and when the node answers is of no matter.
       this.inFlight.take(request.id);
       this.unwatches.add(request.id);
     }
@@ -225,6 +229,9 @@ export class Connection {
         this.watches.get(message.id)?.failed(message.error);
         this.watches.delete(message.id);
         return;
+      case 'refused':
+        this.end(message.error);
+        return;
       default:
         this.end(this.badFrame('a second greeting'));
     }
@@ -250,23 +257,43 @@ export class Connection {
   private reply(id: number, results: readonly Result[]): void {
     const request = this.inFlight.take(id);
     if (request === undefined) {
-      if (!this.unwatches.delete(id))
-        this.end(this.badFrame(`an answer to a request that was not made: ${id}`));
+      this.unexpected(id);
     } else if (!request.answered(results)) {
       // Its outcome is as unknown as that of the others.
-      request.forgotten(this.badFrame('the wrong number of results'));
-      this.end(this.badFrame('the wrong number of results'));
+      const error = this.badFrame('the wrong number of results');
+      request.forgotten(error);
+      this.end(error);
     }
+    this.leaveIfTurnedAway();
   }
 
   private failure(id: number, error: CausewayError): void {
-    const request = this.inFlight.take(id);
-    if (request !== undefined) {
-      request.failed(error);
-      this.watches.delete(id);
-    } else if (!this.unwatches.delete(id)) {
-      this.end(this.badFrame(`an answer to a request that was not made: ${id}`));
+    const request = this.inFlight.get(id);
+    if (request === undefined) {
+      this.unexpected(id);
+      return;
     }
+    this.watches.delete(id);
+    if (error.code === 'CAUSEWAY_DRAINING') {
+      if (!request.turnedAway) this.turnedAwayCount += 1;
+      request.turnedAway = true;
+      if (request instanceof WatchRequest) request.stage = 'unsent';
+    } else {
+      this.inFlight.take(id);
+      request.failed(error);
+    }
+    this.leaveIfTurnedAway();
+  }
+
+  /** Whether and when ends of watches are answered is of no matter. */
+  private unexpected(id: number): void {
+    if (this.unwatches.delete(id)) return;
+    this.end(this.badFrame(`an answer to a request that was not made: ${id}`));
+  }
+
+  private leaveIfTurnedAway(): void {
+    if (this.turnedAwayCount === 0 || this.turnedAwayCount < this.inFlight.count) return;
+    this.end(this.lostError('the node is stopping'));
   }
 
   private change(id: number, change: KeyChange): void {

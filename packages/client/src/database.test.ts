@@ -19,6 +19,26 @@ test('the node learns the name of the client', () => {
   expect(node.names).toEqual(['a test']);
 });
 
+test('the example of the documentation works as it stands', async () => {
+  interface User {
+    name: string;
+  }
+  await db.register<User>('user:42').set({ name: 'Ada' });
+  await db.set<string>('cart:42').add('milk', 'tea');
+  await db.counter('likes:42').increment(5);
+  await db.transaction((tx) => {
+    tx.counter('stock:7').decrement(1);
+    tx.set('cart:42').add('7');
+  });
+  const user: User | undefined = await db.register<User>('user:42').get();
+  const cart: string[] = await db.set<string>('cart:42').values();
+  expect([user, cart, await db.counter('stock:7').value()]).toEqual([
+    { name: 'Ada' },
+    ['7', 'tea', 'milk'],
+    -1,
+  ]);
+});
+
 test.each<{ name: string; value: unknown }>([
   { name: 'an object', value: { name: 'Ada', tags: ['a', 'b'], nested: { n: null } } },
   { name: 'a text', value: 'grüße \u{1f600}' },
@@ -117,7 +137,7 @@ test('many operations go out in several frames, in order', async () => {
   const writes = Array.from({ length: 5000 }, (_, i) => db.register('r').set(i));
   await Promise.all(writes);
   expect(await db.register('r').get()).toBe(4999);
-  expect(node.frames.length).toBeGreaterThan(50);
+  expect(node.frames.length).toBeGreaterThan(30);
 });
 
 test('values as large as they may be go through, though a frame holds few of them', async () => {

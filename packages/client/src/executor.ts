@@ -25,7 +25,7 @@ export interface Executor {
   close(): Promise<void>;
 }
 
-/** Told of one watch. Its methods do not throw; nothing is called after `ended`. */
+/** Told of one watch, never from within the call to `watch`. Its methods do not throw; nothing is called after `ended`. */
 export interface WatchSink {
   /** From here on every change that is committed is told of. Called once, before the first change. */
   opened(): void;

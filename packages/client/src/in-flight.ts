@@ -56,12 +56,17 @@ export class InFlight {
     this.weight += request.bytes;
   }
 
+  /** The request with this id. */
+  get(id: number): Request | undefined {
+    const request = this.slots[id & MASK];
+    return request?.id === id ? request : undefined;
+  }
+
   /** The request with this id, which is no longer in flight then. */
   take(id: number): Request | undefined {
-    const slot = id & MASK;
-    const request = this.slots[slot];
-    if (request === undefined || request.id !== id) return undefined;
-    this.slots[slot] = undefined;
+    const request = this.get(id);
+    if (request === undefined) return undefined;
+    this.slots[id & MASK] = undefined;
     this.sent -= 1;
     this.weight -= request.bytes;
     while (this.span > 0 && this.slots[this.oldest & MASK] === undefined) {

@@ -3,6 +3,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { connect, connectWith, type Database } from './index.js';
 import type { Surroundings } from './surroundings.js';
 import { FakeNode, type FakeOptions } from './testing/fake-node.js';
+import { FakeStore } from './testing/fake-store.js';
 import { hurried, VirtualTime } from './testing/virtual-time.js';
 
 const opened: { close(): Promise<void> }[] = [];
@@ -118,6 +119,40 @@ test('when a node is gone the next endpoint is used, and the first again when th
   await listen({ port, store });
   await two.close();
   expect(await db.register('at').get()).toBe('one');
+});
+
+test('what a node that is stopping turns away goes to the next one, in order and once', async () => {
+  const store = new FakeStore();
+  const [one, two] = [await listen({ store }), await listen({ store })];
+  const db = await open([one, two]);
+  one.before = (operation) => {
+    if (operation.key === 'n250') one.draining = true;
+  };
+  const outcomes: Promise<number>[] = [];
+  for (let i = 0; i < 500; i++) {
+    outcomes.push(
+      db.transaction((tx) => {
+        tx.register(`n${i}`).set(i);
+        return tx.counter('c').increment();
+      }),
+    );
+  }
+  const watch = db.watch({ prefix: 'late' });
+  void db.register('late').set(1);
+  expect(await Promise.all(outcomes)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
+  expect((await watch.next()).value).toMatchObject({ key: 'late', value: 1 });
+  expect(two.operations[0]).toMatchObject({ op: 'register.set', key: 'n251' });
+  expect(one.connections).toBe(0);
+});
+
+test('what is turned away waits for the node to come back, if there is no other', async () => {
+  const node = await listen();
+  const db = await open([node], hurried(10));
+  node.draining = true;
+  const write = db.counter('c').increment();
+  await frameArrived(node);
+  node.draining = false;
+  expect(await write).toBe(1);
 });
 
 test('a watch is told that it was interrupted, and a new one works', async () => {

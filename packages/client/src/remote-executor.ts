@@ -5,6 +5,7 @@
  * What happens to a request when the connection is lost
  * - not sent yet: it stays in the queue and goes out on the next connection.
  * - a read, or a transaction of reads, that was not answered: it is sent again, before all that waits.
+ * - what a node that is stopping has turned away: it is sent to the next one.
  * - a mutation that was not answered: it is rejected with CAUSEWAY_OUTCOME_UNKNOWN, for it may or may not have taken
  *   effect. It is never sent twice.
  * - a watch: it ends with CAUSEWAY_WATCH_INTERRUPTED.
@@ -127,20 +128,23 @@ export class RemoteExecutor implements Executor {
   }
 
   private enqueue(request: Request): void {
-    if (this.phase !== 'running') {
-      request.failed(closedError());
-      return;
-    }
-    if (this.queue.bytes + request.bytes > QUEUE_BYTES_MAX) {
-      request.failed(
-        new CausewayError('CAUSEWAY_OVERLOADED', `more than ${QUEUE_BYTES_MAX} bytes wait to be sent`),
-      );
+    const refusal = this.refusal(request);
+    if (refusal !== undefined) {
+      // Whoever begins a watch does not have what `watch` returns yet.
+      if (request.type === 'watch') this.surroundings.soon(() => request.failed(refusal));
+      else request.failed(refusal);
       return;
     }
     if (!this.flushing) this.flushSoon();
     request.askedAt = this.tickAt;
     this.queue.push(request);
     if (this.queue.length >= FRAME_MESSAGES) this.connection?.pump(this.queue, this.tickAt);
+  }
+
+  private refusal(request: Request): CausewayError | undefined {
+    if (this.phase !== 'running') return closedError();
+    if (this.queue.bytes + request.bytes <= QUEUE_BYTES_MAX) return undefined;
+    return new CausewayError('CAUSEWAY_OVERLOADED', `more than ${QUEUE_BYTES_MAX} bytes wait to be sent`);
   }
 
   private flushSoon(): void {
@@ -180,7 +184,7 @@ export class RemoteExecutor implements Executor {
     if (connection.ageMs(this.surroundings.now()) >= GOOD_CONNECTION_MS) this.endpoints.good();
     const again: Request[] = [];
     for (const request of connection.drain()) {
-      if (this.phase === 'running' && request instanceof OperationRequest && request.repeatable) {
+      if (this.phase === 'running' && request.repeatable) {
         again.push(request);
       } else {
         request.forgotten(error);

@@ -21,6 +21,8 @@ export class OperationRequest {
   /** When it was asked for, on the client's clock. Milliseconds. */
   askedAt = 0;
   settled = false;
+  /** The node that it was sent to has not begun with it, and will not. */
+  turnedAway = false;
   /** About what it takes in memory and on the wire. */
   readonly bytes: number;
 
@@ -39,7 +41,7 @@ export class OperationRequest {
 
   /** True if carrying it out twice does no harm. */
   get repeatable(): boolean {
-    return this.operations.every(isRead);
+    return this.turnedAway || this.operations.every(isRead);
   }
 
   /** False: these are not results of these operations. */
@@ -75,12 +77,17 @@ export class WatchRequest {
   settled = false;
   /** Whether the node watches, or is about to. */
   stage: 'unsent' | 'sent' | 'over' = 'unsent';
+  turnedAway = false;
   readonly bytes = REQUEST_BYTES;
 
   constructor(
     readonly filter: WatchFilter,
     readonly sink: WatchSink,
   ) {}
+
+  get repeatable(): boolean {
+    return this.turnedAway;
+  }
 
   answered(results: readonly Result[]): boolean {
     if (results.length > 0) return false;
@@ -104,6 +111,8 @@ export class UnwatchRequest {
   readonly type = 'unwatch';
   id = 0;
   askedAt = 0;
+  readonly repeatable = false;
+  turnedAway = false;
   readonly bytes = REQUEST_BYTES;
 
   constructor(private readonly target: WatchRequest) {}

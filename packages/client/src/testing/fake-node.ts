@@ -46,6 +46,8 @@ export class FakeNode {
   readonly names: string[] = [];
   /** Called with every operation before it is carried out; what it throws is the answer. */
   before: (operation: Operation) => void = () => {};
+  /** From the next message on everything is turned away. */
+  draining = false;
   /** Frames are taken in but neither carried out nor answered. */
   deaf = false;
   /** Frames are carried out but not answered. */
@@ -153,6 +155,10 @@ export class FakeNode {
   }
 
   private answer(session: Session, message: ReceivedMessage, changes: KeyChange[]): NodeMessage {
+    if (this.draining && (message.type === 'request' || message.type === 'watch')) {
+      const error = new CausewayError('CAUSEWAY_DRAINING', 'the node is stopping');
+      return { type: 'failure', id: message.id, error };
+    }
     switch (message.type) {
       case 'request':
         try {
