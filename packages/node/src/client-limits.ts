@@ -46,6 +46,8 @@ export const SOCKET_REQUESTS_MAX = 4_096;
 export const SOCKET_REQUESTS_BYTES_MAX = 16 * 1024 * 1024;
 /** What a request weighs beyond its bytes, and an element of a page that is asked for, roughly. Bytes. */
 export const REQUEST_BYTES = 64;
+/** What the answer of a read is taken to weigh until some have been seen. Bytes. */
+export const READ_BYTES = 128 * 1024;
 export const PAGE_ELEMENT_BYTES = 256;
 /** What the answer with a whole set weighs: few of them are under way at once. Bytes. */
 export const PAGE_BYTES = 4 * 1024 * 1024;
@@ -56,8 +58,8 @@ export const REPLY_FRAME_BYTES = 1024 * 1024;
 export const UNREAD_BYTES_MAX = 1024 * 1024;
 /** Bytes that wait for a client beyond which its watches end with CAUSEWAY_WATCH_OVERFLOW. */
 export const UNREAD_CHANGES_BYTES_MAX = 4 * 1024 * 1024;
-/** Bytes that wait for a client beyond which it is cut: more than all answers under way can be. */
-export const UNREAD_CUT_BYTES = 128 * 1024 * 1024;
+/** Bytes that wait for a client beyond which it is cut: more than the first answers under way can be. */
+export const UNREAD_CUT_BYTES = 192 * 1024 * 1024;
 /** Milliseconds after which a client is cut that has taken nothing of what waits for it. */
 export const UNREAD_TIMEOUT_MS = 30_000;
 

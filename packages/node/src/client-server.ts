@@ -110,7 +110,7 @@ class ClientPort implements ClientServer {
 
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     try {
-      if (!this.api.isIdle(socket as Socket)) {
+      if (!this.api.release(socket as Socket)) {
         // The answers of the requests before would come between its frames.
         socket.destroy();
         return;

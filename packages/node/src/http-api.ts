@@ -86,9 +86,9 @@ export class HttpApi {
     for (const socket of this.connections.keys()) socket.destroy();
   }
 
-  /** Whether nothing is under way on an open connection. */
-  isIdle(socket: Socket): boolean {
-    return this.connections.get(socket)?.open === 0;
+  /** Gives an open connection away, to become a WebSocket. False if requests are under way on it. */
+  release(socket: Socket): boolean {
+    return this.connections.get(socket)?.release() === true;
   }
 
   private connected(socket: Socket): void {

@@ -53,6 +53,7 @@ export class HttpConnection implements SessionHandler {
   open = 0;
   private barrier = false;
   private paused = false;
+  private released = false;
   /** Set when the parser has given up: what to say when everything before has been answered. */
   private ending: Answer | undefined;
 
@@ -128,6 +129,12 @@ export class HttpConnection implements SessionHandler {
     }
   }
 
+  /** From now on the socket is somebody else's. False, and nothing changes, if exchanges are under way. */
+  release(): boolean {
+    this.released = this.open === 0;
+    return this.released;
+  }
+
   /** The socket is gone. */
   closed(): void {
     this.open = 0;
@@ -139,7 +146,7 @@ export class HttpConnection implements SessionHandler {
 
   /** Ends the connection if nothing is under way on it. */
   endIfIdle(): void {
-    if (this.open > 0) return;
+    if (this.open > 0 || this.released) return;
     const last = this.newest?.response;
     if (last !== undefined && !last.writableFinished) {
       // Answers leave in the order of the requests: with the newest all have left.

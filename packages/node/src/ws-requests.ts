@@ -3,11 +3,16 @@
  *
  * A request's number is its place in these columns, so that taking and returning one costs no allocation;
  * a place is used again only after its answer has come.
+ *
+ * How large the value is that a read will bring is not known before: the last answers are the measure. It follows
+ * a larger one at once and smaller ones slowly, and starts high, so that a client that asks for a thousand large
+ * values gets them in turn, and one that asks for small ones is soon not held back.
  */
 import type { Operation } from '@causeway/protocol';
 import {
   PAGE_BYTES,
   PAGE_ELEMENT_BYTES,
+  READ_BYTES,
   REQUEST_BYTES,
   SOCKET_REQUESTS_BYTES_MAX,
   SOCKET_REQUESTS_MAX,
@@ -21,6 +26,8 @@ export class RequestTable {
   private readonly free: number[] = [];
   private count = 0;
   private weight = 0;
+  /** What a read weighs by now. Bytes. */
+  private readBytes = READ_BYTES;
 
   /** Number of requests in it. */
   get size(): number {
@@ -32,8 +39,9 @@ export class RequestTable {
   }
 
   /** `id`: the client's; `at`: monotonic ms. Returns the number under which the replica answers. */
-  add(id: number, name: string, weight: number, at: number): number {
+  add(id: number, name: string, operations: readonly Operation[], at: number): number {
     const request = this.free.pop() ?? this.ids.length;
+    const weight = weightOf(operations, this.readBytes);
     this.ids[request] = id;
     this.names[request] = name;
     this.startedAt[request] = at;
@@ -41,6 +49,11 @@ export class RequestTable {
     this.count++;
     this.weight += weight;
     return request;
+  }
+
+  /** The answer of a read had so many bytes. */
+  learn(bytes: number): void {
+    this.readBytes = Math.max(bytes, this.readBytes - (this.readBytes >> 3));
   }
 
   /** Until `remove` has been called. */
@@ -65,12 +78,15 @@ export class RequestTable {
 }
 
 /** What a request costs until it is answered. Bytes, roughly. */
-export function weightOf(operations: readonly Operation[]): number {
+function weightOf(operations: readonly Operation[], readBytes: number): number {
   let weight = 0;
   for (let i = 0; i < operations.length; i++) {
     const operation = operations[i]!;
     weight += REQUEST_BYTES;
     switch (operation.op) {
+      case 'register.get':
+        weight += readBytes;
+        break;
       case 'register.set':
         weight += operation.value.length;
         break;

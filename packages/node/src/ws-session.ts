@@ -17,6 +17,7 @@ import {
   NodeFrameWriter,
   type NodeMessage,
   type ReceivedMessage,
+  type Result,
   SOFTWARE_VERSION,
   type WatchFilter,
 } from '@causeway/protocol';
@@ -31,7 +32,7 @@ import {
 } from './client-limits.js';
 import type { SessionHandler, SessionSend } from './session-hub.js';
 import type { Connection, ConnectionHandlers } from './websocket.js';
-import { RequestTable, weightOf } from './ws-requests.js';
+import { RequestTable } from './ws-requests.js';
 
 /** What sessions need of the server that they belong to. */
 export interface SessionContext extends ClientServerOptions {
@@ -118,7 +119,7 @@ export class ClientSession implements SessionHandler, ConnectionHandlers {
   private write(send: SessionSend, at: number): void {
     switch (send.type) {
       case 'reply':
-        writer.add({ type: 'reply', id: this.answered(send.request, at), results: send.results });
+        this.writeReply(this.answered(send.request, at), send.results);
         return;
       case 'failure': {
         const watch = this.watchIds.get(send.request);
@@ -139,6 +140,13 @@ export class ClientSession implements SessionHandler, ConnectionHandlers {
       default:
       // Keys are not listed in this protocol.
     }
+  }
+
+  private writeReply(id: number, results: readonly Result[]): void {
+    const before = writer.length;
+    writer.add({ type: 'reply', id, results });
+    if (results.length === 1 && results[0]!.op === 'register.get')
+      this.requests.learn(writer.length - before);
   }
 
   private answered(request: number, at: number): number {
@@ -185,7 +193,7 @@ export class ClientSession implements SessionHandler, ConnectionHandlers {
       case 'request': {
         const { id, operations, transaction } = message;
         const name = transaction ? 'transaction' : operations[0]!.op;
-        const request = this.requests.add(id, name, weightOf(operations), at);
+        const request = this.requests.add(id, name, operations, at);
         context.step({ type: 'request', session, request, operations });
         return;
       }
