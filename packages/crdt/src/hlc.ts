@@ -64,7 +64,9 @@ export function stampFromText(text: string): Stamp {
 export class HybridClock {
   readonly #replica: ReplicaId;
   readonly #skewMs: number;
-  #last: ClockReading;
+  // Two numbers instead of a reading: a clock ticks for every register that is written.
+  #physical: number;
+  #logical: number;
 
   /** `last` is what the clock read before a restart (or the clock that a bootstrap handed on). */
   constructor(
@@ -73,20 +75,23 @@ export class HybridClock {
     options: { readonly skewMs?: number } = {},
   ) {
     this.#replica = replica;
-    this.#last = { physical: last.physical, logical: last.logical };
+    this.#physical = last.physical;
+    this.#logical = last.logical;
     this.#skewMs = options.skewMs ?? SKEW_DEFAULT_MS;
   }
 
   /** The highest reading given or adopted. Persist it with the writes that carry its stamps. */
   get last(): ClockReading {
-    return this.#last;
+    return { physical: this.#physical, logical: this.#logical };
   }
 
   /** A stamp for a local write. `wallMs` in milliseconds; throws RangeError past PHYSICAL_MAX. */
   tick(wallMs: number): Stamp {
     const physical = Math.floor(wallMs);
-    this.#last = physical > this.#last.physical ? checked({ physical, logical: 0 }) : after(this.#last);
-    return { ...this.#last, replica: this.#replica };
+    if (physical > this.#physical) this.#set(physical, 0);
+    else if (this.#logical < LOGICAL_MAX) this.#logical++;
+    else this.#set(this.#physical + 1, 0);
+    return { physical: this.#physical, logical: this.#logical, replica: this.#replica };
   }
 
   /**
@@ -98,29 +103,29 @@ export class HybridClock {
   tickAbove(wallMs: number, floor: Stamp | undefined): Stamp {
     const stamp = this.tick(wallMs);
     if (floor === undefined || compareReadings(stamp, floor) > 0) return stamp;
-    const above = after(floor);
-    if (this.#withinBound(above, wallMs)) this.#last = above;
-    return { ...above, replica: this.#replica };
+    const carries = floor.logical >= LOGICAL_MAX;
+    const physical = carries ? floor.physical + 1 : floor.physical;
+    const logical = carries ? 0 : floor.logical + 1;
+    if (physical <= wallMs + this.#skewMs) this.#set(physical, logical);
+    else checkPhysical(physical);
+    return { physical, logical, replica: this.#replica };
   }
 
   /** Follows a stamp that was made elsewhere, unless it is too far ahead of the wall clock. */
   observe(stamp: ClockReading, wallMs: number): void {
-    if (compareReadings(stamp, this.#last) <= 0 || !this.#withinBound(stamp, wallMs)) return;
-    this.#last = { physical: stamp.physical, logical: stamp.logical };
+    if (stamp.physical > wallMs + this.#skewMs) return;
+    if (stamp.physical < this.#physical) return;
+    if (stamp.physical === this.#physical && stamp.logical <= this.#logical) return;
+    this.#set(stamp.physical, stamp.logical);
   }
 
-  #withinBound(reading: ClockReading, wallMs: number): boolean {
-    return reading.physical <= wallMs + this.#skewMs;
+  #set(physical: number, logical: number): void {
+    checkPhysical(physical);
+    this.#physical = physical;
+    this.#logical = logical;
   }
 }
 
-/** The next reading: the logical part counts up and carries into the physical one. */
-function after(reading: ClockReading): ClockReading {
-  if (reading.logical < LOGICAL_MAX) return { physical: reading.physical, logical: reading.logical + 1 };
-  return checked({ physical: reading.physical + 1, logical: 0 });
-}
-
-function checked(reading: ClockReading): ClockReading {
-  if (reading.physical > PHYSICAL_MAX) throw new RangeError('the hybrid clock is past the end of time');
-  return reading;
+function checkPhysical(physical: number): void {
+  if (physical > PHYSICAL_MAX) throw new RangeError('the hybrid clock is past the end of time');
 }

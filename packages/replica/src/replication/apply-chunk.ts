@@ -140,6 +140,7 @@ export class ChunkApplier {
       ...(value === undefined ? {} : { value }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
+    this.store.clock.observe(stamp, now.wall);
     const won = applyRegister(this.store, slot, incoming, now);
     if (before === undefined || !unseen(before.dot, chunk.origin, chunk.deps)) return false;
     const sides = [sideOf(incoming), sideOf(before)] as const;

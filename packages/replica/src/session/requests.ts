@@ -39,10 +39,10 @@ interface Waiting {
   readonly request: number;
   readonly bytes: number;
   readonly plan: readonly PlannedOperation[];
-  readonly idempotency?: { readonly key: string; readonly fingerprint: string };
+  readonly idempotency: { readonly key: string; readonly fingerprint: string } | undefined;
   readonly result: ResultSlot | undefined;
   /** Instead of a plan. */
-  readonly task?: () => void;
+  readonly task: (() => void) | undefined;
 }
 
 export class Requests {
@@ -73,15 +73,24 @@ export class Requests {
       session,
       request,
       bytes,
-      plan: operations.map((operation) => this.planOf(operation)),
+      plan: this.planAll(operations),
+      idempotency,
       result: idempotency === undefined ? undefined : this.store.result(idempotency.key),
-      ...(idempotency === undefined ? {} : { idempotency }),
+      task: undefined,
     });
   }
 
   /** Runs `task` when everything that the session has asked for before has been executed. */
   whenReached(session: SessionId, task: () => void): void {
-    this.queue.push({ session, request: 0, bytes: 0, plan: [], result: undefined, task });
+    this.queue.push({
+      session,
+      request: 0,
+      bytes: 0,
+      plan: [],
+      idempotency: undefined,
+      result: undefined,
+      task,
+    });
   }
 
   /** Executes what is ready, in order, until the commit is full. */
@@ -129,6 +138,12 @@ export class Requests {
     this.store.send({ type: 'failure', session, request, error });
   }
 
+  private planAll(operations: readonly Operation[]): PlannedOperation[] {
+    const plan: PlannedOperation[] = [];
+    for (const operation of operations) plan.push(this.planOf(operation));
+    return plan;
+  }
+
   private planOf(operation: Operation): PlannedOperation {
     const { store } = this;
     const { op, key } = operation;
@@ -136,26 +151,28 @@ export class Requests {
       case 'register.get':
       case 'register.set':
       case 'register.delete':
-        return { operation, slot: store.register(key), elements: NONE };
+        return { operation, slot: store.register(key), elements: NONE, read: undefined };
       case 'counter.get':
       case 'counter.increment':
       case 'counter.reset':
-        return { operation, slot: store.counter(key), elements: NONE };
+        return { operation, slot: store.counter(key), elements: NONE, read: undefined };
       case 'set.size':
       case 'set.clear':
       case 'set.values':
-        return { operation, slot: store.set(key), elements: NONE };
+        return { operation, slot: store.set(key), elements: NONE, read: undefined };
       case 'set.has':
         return {
           operation,
           slot: store.set(key),
           elements: operation.values.map((element) => store.element(key, element)),
+          read: undefined,
         };
       case 'set.update':
         return {
           operation,
           slot: store.set(key),
           elements: [...operation.remove, ...operation.add].map((element) => store.element(key, element)),
+          read: undefined,
         };
       default:
         return unreachable(op);
@@ -221,8 +238,14 @@ export class Requests {
     checkReadable(plan);
     const transaction = new Transaction(this.store, now);
     const dot = this.store.nextDot();
-    const results = transaction.run(plan);
-    const records = transaction.commit();
+    let results: Result[];
+    let records: RecordDelta[];
+    try {
+      results = transaction.run(plan);
+      records = transaction.commit();
+    } finally {
+      transaction.end();
+    }
     if (result !== undefined && idempotency !== undefined) this.keep(result, idempotency, results, now);
     this.count(plan);
     if (records.length > 0 && this.watches.any) this.watches.publish(dot, this.changesOf(records, plan, now));

@@ -37,7 +37,7 @@ export interface PlannedOperation {
   /** Elements: those removed, then those added; or those asked for. */
   readonly elements: readonly ElementSlot[];
   /** Elements read from disk, where the operation needs more than single ones. */
-  read?: SetRead;
+  read: SetRead | undefined;
 }
 
 class RegisterDraft {
@@ -111,7 +111,7 @@ class CounterDraft {
 }
 
 export class Transaction {
-  private readonly drafts = new Map<Slot, RegisterDraft | SetDraft | CounterDraft>();
+  private readonly drafts: (RegisterDraft | SetDraft | CounterDraft)[] = [];
   private readonly dot: Dot;
 
   constructor(
@@ -123,16 +123,23 @@ export class Transaction {
 
   /** @throws CausewayError when an operation is refused; then nothing has changed. */
   run(plan: readonly PlannedOperation[]): Result[] {
-    return plan.map((planned) => this.operate(planned));
+    const results: Result[] = [];
+    for (const planned of plan) results.push(this.operate(planned));
+    return results;
+  }
+
+  /** Must be called when the transaction is over, however it went. */
+  end(): void {
+    for (const { slot } of this.drafts) slot.draft = undefined;
   }
 
   /** Changes the records. Returns the deltas, empty when nothing was to be changed. */
   commit(): RecordDelta[] {
     const records: RecordDelta[] = [];
-    for (const draft of this.drafts.values()) this.fold(draft, records);
+    for (const draft of this.drafts) this.fold(draft, records);
     if (records.length === 0) return records;
     this.store.beginTransaction(this.now);
-    for (const draft of this.drafts.values()) this.apply(draft);
+    for (const draft of this.drafts) this.apply(draft);
     this.store.endTransaction(records);
     return records;
   }
@@ -242,37 +249,27 @@ export class Transaction {
   }
 
   private register(slot: RegisterSlot): RegisterDraft {
-    return this.draft(slot, () => new RegisterDraft(slot)) as RegisterDraft;
+    return (slot.draft as RegisterDraft | undefined) ?? this.draft(slot, new RegisterDraft(slot));
   }
 
   private set(slot: SetSlot): SetDraft {
-    return this.draft(slot, () => new SetDraft(slot, slot.meta.size)) as SetDraft;
+    return (slot.draft as SetDraft | undefined) ?? this.draft(slot, new SetDraft(slot, slot.meta.size));
   }
 
   private counter(slot: CounterSlot): CounterDraft {
-    return this.draft(slot, () => new CounterDraft(slot)) as CounterDraft;
+    return (slot.draft as CounterDraft | undefined) ?? this.draft(slot, new CounterDraft(slot));
   }
 
-  private draft<D extends RegisterDraft | SetDraft | CounterDraft>(slot: Slot, make: () => D) {
-    let draft = this.drafts.get(slot);
-    if (draft === undefined) {
-      draft = make();
-      this.drafts.set(slot, draft);
-    }
+  private draft<D extends RegisterDraft | SetDraft | CounterDraft>(slot: Slot, draft: D): D {
+    slot.draft = draft;
+    this.drafts.push(draft);
     return draft;
   }
 
   private fold(draft: RegisterDraft | SetDraft | CounterDraft, records: RecordDelta[]): void {
     if (draft instanceof RegisterDraft) {
       if (draft.next === undefined) return;
-      const { stamp, value, expiresAt } = draft.next;
-      records.push({
-        type: 'register',
-        key: draft.slot.userKey,
-        stamp,
-        ...(value === undefined ? {} : { value }),
-        ...(expiresAt === undefined ? {} : { expiresAt }),
-      });
+      records.push(registerDelta(draft.slot.userKey, draft.next));
     } else if (draft instanceof SetDraft) {
       const key = draft.slot.userKey;
       if (draft.cleared && mayHoldElements(draft.slot)) records.push({ type: 'clear', key });
@@ -328,6 +325,13 @@ export class Transaction {
       if (delta !== EMPTY_ELEMENT) applyElement(store, draft.slot, slot, delta);
     }
   }
+}
+
+/** Spelled out, since every write of a register passes here. */
+function registerDelta(key: string, { stamp, value, expiresAt }: Register): RecordDelta {
+  if (value === undefined) return { type: 'register', key, stamp };
+  if (expiresAt === undefined) return { type: 'register', key, stamp, value };
+  return { type: 'register', key, stamp, value, expiresAt };
 }
 
 /** A clear of a set that surely holds nothing needs no record. */

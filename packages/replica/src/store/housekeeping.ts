@@ -316,6 +316,8 @@ export class Housekeeping {
     this.schedule({
       slots,
       run: (now) => {
+        // A tombstone goes when the clock has passed it, also on a node that never writes.
+        store.clock.observe({ physical: now.wall, logical: 0 }, now.wall);
         let stayed = 0;
         for (const { key, slot, set } of found) {
           if (slot === undefined || this.compactRecord(slot, set, isStable, now)) store.delete(key);

@@ -41,6 +41,10 @@ export abstract class Slot {
   pins = 0;
   loaded = false;
   loading = false;
+  /** Used since the cache looked at it last. */
+  recent = false;
+  /** What the transaction that is running has made of it. */
+  draft: unknown;
   /** Number of the commit that changed it last, 0 when what is in memory is on disk. */
   dirty = 0;
   /** Part of the root digest as of the newest sealed commit, once known. */

@@ -20,11 +20,10 @@ import {
   sealValue,
   unsealValue,
 } from '@causeway/protocol';
-import { LRUCache } from 'lru-cache';
 import { assert } from '../assert.js';
 import type { Environment, Now } from '../environment.js';
 import type { ScanEntry, StoredReplica } from '../events.js';
-import { CACHE_BYTES_MAX, CHUNK_TRANSACTIONS_MAX, COMMIT_BYTES_MAX, SLOT_BYTES } from '../limits.js';
+import { CHUNK_TRANSACTIONS_MAX, COMMIT_BYTES_MAX } from '../limits.js';
 import type { Batch, Load, Scan, Send } from '../ready.js';
 import { Commit, type LoggedChunk } from './commit.js';
 import {
@@ -41,6 +40,7 @@ import {
 } from './keyspace.js';
 import { decodeIdentity, decodeReplicaRecord, encodeReplicaRecord } from './replica-record.js';
 import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
+import { SlotCache } from './slot-cache.js';
 
 /** Watches a key range while a scan of it is under way: what changed meanwhile overrides what was scanned. */
 export interface RangeWatch {
@@ -75,11 +75,7 @@ export class Store {
   private root = new Digest();
   private readonly hasher = new Hasher();
   private readonly writer = new ByteWriter(4096);
-  private readonly active = new Map<string, Slot>();
-  private readonly cache = new LRUCache<string, Slot>({
-    maxSize: CACHE_BYTES_MAX,
-    sizeCalculation: (slot) => slot.bytes + SLOT_BYTES,
-  });
+  private readonly slots = new SlotCache();
   private readonly watches = new Set<RangeWatch>();
   private wantLoads: Slot[] = [];
   private readonly loads = new Map<number, readonly Slot[]>();
@@ -157,7 +153,6 @@ export class Store {
   release(slot: Slot): void {
     assert(slot.pins > 0, 'a slot is released by whom it was acquired');
     slot.pins--;
-    this.retire(slot);
   }
 
   /** Must be called before a slot's state is changed, with all of it loaded. */
@@ -169,6 +164,7 @@ export class Store {
       this.forming.touched.push(slot);
       this.forming.bytes += slot.bytes;
     }
+    if (this.watches.size === 0) return;
     for (const watch of this.watches) {
       if (slot.id >= watch.fromId && slot.id < watch.toId) watch.changes.set(slot.id, slot);
     }
@@ -178,8 +174,9 @@ export class Store {
   watchElements(key: string): RangeWatch {
     const prefix = elementId(key, '');
     const watch: RangeWatch = { fromId: prefix, toId: `${prefix}\uffff`, changes: new Map() };
-    for (const slot of this.active.values()) {
-      if (slot.dirty !== 0 && slot.id.startsWith(prefix)) watch.changes.set(slot.id, slot);
+    for (const commit of [this.inFlight, this.forming]) {
+      for (const slot of commit?.touched ?? [])
+        if (slot.id.startsWith(prefix)) watch.changes.set(slot.id, slot);
     }
     this.watches.add(watch);
     return watch;
@@ -221,13 +218,14 @@ export class Store {
     const slots = this.loads.get(id);
     if (slots === undefined) return;
     this.loads.delete(id);
+    this.slots.trim();
     slots.forEach((slot, index) => {
       slot.loading = false;
       if (slot.loaded) return;
       slot.loaded = true;
       const value = values[index];
       if (value === undefined) return;
-      slot.bytes = slot.key.length + value.length;
+      this.slots.resize(slot, slot.key.length + value.length);
       try {
         slot.decode(unsealValue(slot.key, value));
       } catch (error) {
@@ -364,8 +362,10 @@ export class Store {
     const puts: { key: Uint8Array; value: Uint8Array }[] = [];
     const deletes = commit.deletes;
     for (const slot of commit.touched) {
-      const counted = this.digestOf(slot);
-      if (slot.counted !== undefined) this.root.subtract(slot.counted);
+      const counted = slot.counted ?? new Digest();
+      this.root.subtract(counted);
+      counted.clear();
+      slot.addDigest(counted, this.hasher);
       this.root.add(counted);
       slot.counted = counted;
       if (slot.absent) {
@@ -375,7 +375,7 @@ export class Store {
       this.writer.reset();
       slot.encode(this.writer);
       const value = sealValue(slot.key, this.writer.view());
-      slot.bytes = slot.key.length + value.length;
+      this.slots.resize(slot, slot.key.length + value.length);
       puts.push({ key: slot.key, value });
     }
     for (const chunk of commit.chunks)
@@ -400,11 +400,8 @@ export class Store {
       this.durable.set(origin, lastSeq);
       this.durableStarts.set(origin, start);
     }
-    for (const slot of commit.touched) {
-      if (slot.dirty !== commit.number) continue;
-      slot.dirty = 0;
-      this.retire(slot);
-    }
+    for (const slot of commit.touched) if (slot.dirty === commit.number) slot.dirty = 0;
+    this.slots.trim();
     for (const send of commit.after) this.outbox.push(send);
     for (const task of commit.whenDurable) task(now);
     if (commit.chunks.length > 0) this.onDurableChunks(commit.chunks, now);
@@ -419,8 +416,7 @@ export class Store {
     this.forming = new Commit(number);
     this.durableNumber = number - 1;
     this.openChunk = undefined;
-    this.active.clear();
-    this.cache.clear();
+    this.slots.clear();
     this.loads.clear();
     this.wantLoads = [];
     this.wantScans = [];
@@ -493,29 +489,17 @@ export class Store {
   }
 
   private acquire<S extends Slot>(id: string, kind: new (...args: never[]) => S, make: (id: string) => S): S {
-    let slot = this.active.get(id);
-    if (slot === undefined) {
-      slot = this.cache.get(id);
-      if (slot === undefined) {
-        slot = make(id);
-        slot.loading = true;
-        slot.bytes = slot.key.length;
-        this.wantLoads.push(slot);
-      } else {
-        this.cache.delete(id);
-      }
-      this.active.set(id, slot);
+    let slot = this.slots.get(id);
+    if (slot === undefined || (slot.corrupt && slot.pins === 0)) {
+      slot = make(id);
+      slot.loading = true;
+      slot.bytes = slot.key.length;
+      this.wantLoads.push(slot);
+      this.slots.add(slot);
     }
     assert(slot instanceof kind, 'an id names one kind');
     slot.pins++;
     return slot;
-  }
-
-  /** Moves a slot that nobody needs to the cache. */
-  private retire(slot: Slot): void {
-    if (slot.pins > 0 || slot.dirty !== 0 || this.active.get(slot.id) !== slot) return;
-    this.active.delete(slot.id);
-    if (slot.loaded && !slot.corrupt) this.cache.set(slot.id, slot);
   }
 }
 
