@@ -149,7 +149,9 @@ export class Transaction {
     switch (op) {
       case 'register.get': {
         const { view } = this.register(slot as RegisterSlot);
-        if (view?.value === undefined || isDeadRegister(view, this.now.wall)) return { op };
+        // What has expired once stays so, also when the clock goes back.
+        const expired = (slot as RegisterSlot).expired && view === (slot as RegisterSlot).register;
+        if (view?.value === undefined || expired || isDeadRegister(view, this.now.wall)) return { op };
         return { op, value: view.value, stamp: view.stamp };
       }
       case 'register.set':
