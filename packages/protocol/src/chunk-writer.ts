@@ -24,9 +24,17 @@ import { writeTotal } from './record.js';
 import { sortedEntries, writeReplica, writeVersionVector } from './replica-ids.js';
 import { CHUNK_VERSION } from './version.js';
 
+/** A quarter of what a chunk may have: where `full` begins. */
+const FULL_BYTES = CHUNK_BYTES_MAX / 4;
+const FULL_ITEMS = CHUNK_ITEMS_MAX / 4;
+
+/** Room at first, and what is kept after a large chunk. */
+const KEPT_BYTES = 64 * 1024;
+const KEPT_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Builds one chunk after another: begin, transaction …, finish. */
 export class ChunkWriter {
-  readonly #writer = new ByteWriter(64 * 1024);
+  #writer = new ByteWriter(KEPT_BYTES);
   readonly #indexes = new Map<ReplicaId, number>();
   #deps: VersionVector = new Map();
   #origin: ReplicaId | undefined;
@@ -37,14 +45,17 @@ export class ChunkWriter {
   #physical = 0;
   #logical = 0;
 
-  /** Bytes so far: a chunk that grows large is to be finished, and another begun. */
+  /** Bytes of the chunk so far. */
   get length(): number {
     return this.#writer.length;
   }
 
-  /** Records and dots so far: see CHUNK_ITEMS_MAX. */
-  get items(): number {
-    return this.#items;
+  /**
+   * Whether the chunk is to be finished before the next transaction. Below this every transaction has room, for one
+   * that comes in a body of BODY_BYTES_MAX.
+   */
+  get full(): boolean {
+    return this.#writer.length >= FULL_BYTES || this.#items >= FULL_ITEMS;
   }
 
   begin(head: {
@@ -60,6 +71,7 @@ export class ChunkWriter {
     assert(!deps.has(origin), 'deps are of others');
     assert(firstSeq >= 1 && Number.isSafeInteger(start) && start >= 0, 'a chunk has a place in its log');
     const at = Math.max(0, Math.floor(head.at));
+    if (this.#writer.capacity > KEPT_BYTES_MAX) this.#writer = new ByteWriter(KEPT_BYTES);
     const writer = this.#writer;
     writer.reset();
     writer.u8(CHUNK_VERSION);

@@ -122,6 +122,22 @@ describe('a chunk', () => {
     expect(Object.getPrototypeOf(value)).toBe(Uint8Array.prototype);
   });
 
+  test('is full early enough for the largest transaction', () => {
+    writer.begin(sample);
+    expect(writer.full).toBe(false);
+    const value = encodeCanonical(new Uint8Array(1_000_000));
+    let transactions = 0;
+    for (; !writer.full; transactions++) writer.transaction([register('k', transactions, { value })]);
+    expect(transactions).toBe(5);
+    writer.transaction(Array.from({ length: 8 }, (_, i) => register(`k${i}`, i, { value })));
+    expect(chunkHead(writer.finish()).lastSeq).toBe(sample.firstSeq + 5);
+
+    writer.begin(sample);
+    for (let i = 0; i < 262_144; i++) writer.transaction([{ type: 'clear', key: 'k' }]);
+    expect(writer.full).toBe(true);
+    writer.finish();
+  });
+
   test('is not touched by the next one of its writer', () => {
     const first = encode(sample);
     const copy = first.slice();
@@ -270,8 +286,9 @@ describe('refused with CAUSEWAY_BAD_CHUNK', () => {
   test('the most that sixteen megabytes can promise, in bounded time and memory', () => {
     const body = new ByteWriter(16 * 1024 * 1024);
     head(body, { count: 4_000_000 });
-    const clear = Uint8Array.of(1, 3, 1, 0x6b);
-    for (let i = 0; i < 4_000_000; i++) body.raw(clear);
+    const clears = new Uint8Array(4 * 1_000_000);
+    for (let i = 0; i < clears.length; i += 4) clears.set([1, 3, 1, 0x6b], i);
+    for (let i = 0; i < 4; i++) body.raw(clears);
     body.u32le(checksum(body.view(), 0));
     const before = process.memoryUsage().heapUsed;
     expect(() => decodeChunk(body.view())).toThrow(bad);

@@ -3,6 +3,7 @@
  */
 import { checkCanonical } from './check-canonical.js';
 import {
+  FRAME_INVALID_MAX,
   FRAME_ITEMS_MAX,
   KEY_TYPES,
   OPCODES,
@@ -48,6 +49,8 @@ class ClientFrameDecoder {
   #reader: MessageReader;
   /** Messages, operations and elements that the frame may still have. */
   #items = FRAME_ITEMS_MAX;
+  /** Requests that the frame may still have and that are wrong. */
+  #invalid = FRAME_INVALID_MAX;
   /** Elements that the request may still have. */
   #elements = 0;
 
@@ -78,6 +81,7 @@ class ClientFrameDecoder {
     } catch (error) {
       if (!(error instanceof CausewayError) || error.code === 'CAUSEWAY_BAD_FRAME') throw error;
       if (id === 0) throw badFrame('a hello that is none');
+      if (--this.#invalid < 0) throw badFrame(`more than ${FRAME_INVALID_MAX} wrong requests`);
       this.#skip(start);
       return { type: 'invalid', id, error: refusal(error) };
     }

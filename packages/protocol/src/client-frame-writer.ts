@@ -26,9 +26,13 @@ import {
 } from './messagepack-writer.js';
 import type { Operation, WatchFilter } from './operations.js';
 
+/** Room of a frame's writer at first, and what it keeps after a large frame. */
+const KEPT_BYTES = 4 * 1024;
+const KEPT_BYTES_MAX = 1024 * 1024;
+
 /** A frame that grows message by message. What is added is sent in order. */
 export class ClientFrameWriter {
-  readonly #writer = new ByteWriter(4096);
+  #writer = new ByteWriter(KEPT_BYTES);
   #messages = 0;
   #items = 0;
 
@@ -49,6 +53,7 @@ export class ClientFrameWriter {
   reset(): void {
     this.#messages = 0;
     this.#items = 0;
+    if (this.#writer.capacity > KEPT_BYTES_MAX) this.#writer = new ByteWriter(KEPT_BYTES);
     beginFrame(this.#writer);
   }
 

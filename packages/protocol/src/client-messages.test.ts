@@ -278,6 +278,12 @@ describe('a frame in which messages cannot be told apart is refused whole', () =
     expect(() => decodeClientFrame(frame)).toThrow('more than');
   });
 
+  test('more wrong requests than a frame may have', () => {
+    const wrong = (count: number) => encodeFrame(new Array(count).fill([7]));
+    expect(decodeClientFrame(wrong(1_000))).toHaveLength(1_000);
+    expect(() => decodeClientFrame(wrong(1_001))).toThrow(bad);
+  });
+
   test('a frame that is too large, with a code of its own', () => {
     expect(() => decodeClientFrame(new Uint8Array(8 * 1024 * 1024 + 1))).toThrow(
       expect.objectContaining({ code: 'CAUSEWAY_TOO_LARGE' }),

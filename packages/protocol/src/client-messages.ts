@@ -16,7 +16,8 @@
  *
  * Arguments marked ? may be nil, or missing at the end. Values and elements are bin of canonical bytes. What arrives
  * is checked here, field by field, and trusted after. A request that is wrong in itself is refused alone, under its
- * id; a frame in which messages cannot be told apart is CAUSEWAY_BAD_FRAME, and none of it has taken effect.
+ * id; a frame in which messages cannot be told apart, or of more than FRAME_INVALID_MAX wrong ones, is
+ * CAUSEWAY_BAD_FRAME, and none of it has taken effect.
  */
 import type { CausewayError } from './errors.js';
 import type { KeyType, Operation, WatchFilter } from './operations.js';
@@ -46,6 +47,12 @@ export const REQUEST_ID_MAX = 0xffff_ffff;
  * request fits.
  */
 export const FRAME_ITEMS_MAX = 250_000;
+
+/**
+ * Wrong requests of one frame: each costs an error with its stack, some ten times a right one. Who sends more is no
+ * client that has erred.
+ */
+export const FRAME_INVALID_MAX = 1_000;
 
 export const OPCODES = {
   'register.get': 1,

@@ -8,7 +8,7 @@ export * from './chunk-writer.js';
 export * from './client-frame-decoder.js';
 export * from './client-frame-writer.js';
 export type { ClientMessage, ReceivedMessage } from './client-messages.js';
-export { FRAME_ITEMS_MAX, REQUEST_ID_MAX } from './client-messages.js';
+export { FRAME_INVALID_MAX, FRAME_ITEMS_MAX, REQUEST_ID_MAX } from './client-messages.js';
 export * from './errors.js';
 export * from './frame.js';
 export * from './json-values.js';

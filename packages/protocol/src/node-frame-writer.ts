@@ -21,9 +21,13 @@ import {
 import { CHANGE, FAILURE, type NodeMessage, REPLY, WATCH_END } from './node-messages.js';
 import type { KeyChange, Result } from './operations.js';
 
+/** Room of a frame's writer at first, and what it keeps after a large frame. */
+const KEPT_BYTES = 4 * 1024;
+const KEPT_BYTES_MAX = 1024 * 1024;
+
 /** A frame that grows message by message. */
 export class NodeFrameWriter {
-  readonly #writer = new ByteWriter(4096);
+  #writer = new ByteWriter(KEPT_BYTES);
   #messages = 0;
 
   constructor() {
@@ -41,6 +45,7 @@ export class NodeFrameWriter {
 
   reset(): void {
     this.#messages = 0;
+    if (this.#writer.capacity > KEPT_BYTES_MAX) this.#writer = new ByteWriter(KEPT_BYTES);
     beginFrame(this.#writer);
   }
 

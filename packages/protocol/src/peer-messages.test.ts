@@ -155,7 +155,7 @@ describe('refused', () => {
     );
   });
 
-  const hello = [1, 1, EU, 'eu-west', 1, 'ws://h:1', [], [], []] as const;
+  const hello: readonly unknown[] = [1, 1, EU, 'eu-west', 1, 'ws://h:1', [], [], []];
   const bad = expect.objectContaining({ code: 'CAUSEWAY_BAD_FRAME' });
 
   test('nothing is wrong with the hello that these begin with', () => {

@@ -22,9 +22,9 @@ test('a value sealed long ago is unsealed, and sealed the same today', () => {
 });
 
 test('values sealed one after another do not touch each other', () => {
-  const payloads = Array.from({ length: 500 }, (_, i) => new Uint8Array(i * 7).fill(i));
+  const payloads = Array.from({ length: 200 }, (_, i) => new Uint8Array(i * 7).fill(i));
   const sealed = payloads.map((payload) => sealValue(KEY, payload));
-  expect(sealed.map((value) => unsealValue(KEY, value))).toEqual(payloads);
+  for (const [i, value] of sealed.entries()) expect(toHex(unsealValue(KEY, value))).toBe(toHex(payloads[i]!));
 });
 
 test('the payload of a Buffer is no Buffer', () => {

@@ -81,7 +81,7 @@ export const operations: fc.Arbitrary<Operation> = fc.oneof(
       value: values,
       ttlMs: optional(fc.integer({ min: 1, max: 9e12 })),
     })
-    .map(compact),
+    .map((operation) => compact(operation) as Operation),
   fc.record({ op: op('set.update'), key: keys, add: lists, remove: lists }),
   fc.record({ op: fc.constantFrom('set.clear' as const, 'set.size' as const), key: keys }),
   fc.record({ op: op('set.has'), key: keys, values: lists }),
@@ -92,7 +92,7 @@ export const operations: fc.Arbitrary<Operation> = fc.oneof(
       limit: optional(fc.integer({ min: 1, max: 100_000 })),
       after: optional(values),
     })
-    .map(compact),
+    .map((operation) => compact(operation) as Operation),
   fc.record({ op: op('counter.increment'), key: keys, by: fc.maxSafeInteger() }),
   fc.record({ op: fc.constantFrom('counter.get' as const, 'counter.reset' as const), key: keys }),
 );
