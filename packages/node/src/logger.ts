@@ -5,7 +5,7 @@
  * never the node.
  */
 import type { Log } from '@causeway/replica';
-import { destination, pino, stdTimeFunctions } from 'pino';
+import { destination, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import type { LogLevel } from './settings.js';
 
 const LINES_BYTES_MAX = 8 << 20;
@@ -24,6 +24,7 @@ export function createLogger(options: { readonly region: string; readonly level:
       level: options.level,
       base: { region: options.region },
       timestamp: stdTimeFunctions.isoTime,
+      serializers: { err: stdSerializers.err, error: stdSerializers.err },
       formatters: { level: (level) => ({ level }) },
     },
     lines,

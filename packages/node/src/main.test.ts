@@ -51,6 +51,17 @@ async function startArgs(): Promise<string[]> {
   return ['--region', 'eu', '--data', await scratchDirectory(), ...ports];
 }
 
+/** A node of another region that is connected to its peer. */
+async function startNodeOf(region: string, peer: unknown): Promise<{ node: Running; client: unknown }> {
+  const node = run([...(await startArgs()), '--region', region, '--peers', `ws://${peer}`]);
+  const { client, admin } = await node.line('listening');
+  const peers = async () => (await (await fetch(`http://${admin}/v1/status`)).json()).peers;
+  await expect
+    .poll(peers, { interval: 20, timeout: 10_000 })
+    .toContainEqual(expect.objectContaining({ region: 'eu', state: 'connected' }));
+  return { node, client };
+}
+
 describe('The process', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)('ends with 0 on %s, having said what it did', async (signal) => {
     const node = run(await startArgs());
@@ -82,15 +93,27 @@ describe('The process', () => {
     expect(await answer.json()).toEqual({ value: 4 });
   });
 
-  test('ends at once on a second signal', async () => {
-    const node = run(await startArgs());
-    await node.line('listening');
+  test('ends with 0 although a peer does not answer, and at once on a second signal', async () => {
+    const peer = run(await startArgs());
+    const { peer: address } = await peer.line('listening');
+    const nodes = await Promise.all([startNodeOf('us', address), startNodeOf('ap', address)]);
+    peer.child.kill('SIGSTOP');
+    const by = JSON.stringify({ by: 1 });
+    const posts = nodes.map(({ client }) =>
+      fetch(`http://${client}/v1/counters/a`, { method: 'POST', body: by }),
+    );
+    await Promise.all(posts);
+    const startedAt = performance.now();
 
-    node.child.kill('SIGTERM');
-    node.child.kill('SIGINT');
+    for (const { node } of nodes) node.child.kill('SIGTERM');
+    await Promise.all(nodes.map(({ node }) => node.line('stopping')));
+    const [patient, hasty] = nodes;
+    hasty?.node.child.kill('SIGINT');
 
-    const [code, signal] = await node.exit;
-    expect(code === 0 || code === 1 || signal !== null).toBe(true);
+    expect(await hasty?.node.exit).toEqual([1, null]);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(await patient?.node.exit).toEqual([0, null]);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
   test.each([
