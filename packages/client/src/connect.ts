@@ -47,7 +47,6 @@ export async function connectWith(options: ConnectOptions, surroundings: Surroun
       options.operationTimeoutMs,
       OPERATION_TIMEOUT_MS_DEFAULT,
     ),
-    firstId: 1,
   };
   const endpoints = new Endpoints(options.endpoints, () => surroundings.random());
   let executor: RemoteExecutor | undefined;

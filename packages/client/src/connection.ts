@@ -59,8 +59,6 @@ export interface ConnectionOptions {
   readonly url: string;
   /** How the client names itself to the node. */
   readonly name: string;
-  /** Id of the first request. */
-  readonly firstId: number;
 }
 
 export class Connection {
@@ -68,7 +66,7 @@ export class Connection {
   private readonly cancelHandshake: () => void;
   private state: 'handshake' | 'open' | 'over' = 'handshake';
   private readonly writer = new ClientFrameWriter();
-  private readonly inFlight: InFlight;
+  private readonly inFlight = new InFlight(1);
   private readonly watches = new Map<number, WatchRequest>();
   /** Ids of unwatch requests: they are not waited for. */
   private readonly unwatches = new Set<number>();
@@ -83,7 +81,6 @@ export class Connection {
     private readonly options: ConnectionOptions,
     private readonly events: ConnectionEvents,
   ) {
-    this.inFlight = new InFlight(options.firstId);
     this.cancelHandshake = surroundings.after(HANDSHAKE_MS_MAX, () => {
       this.end(this.lostError(`no greeting within ${HANDSHAKE_MS_MAX} ms`));
     });

@@ -367,6 +367,17 @@ test('a node that falls silent is taken for gone', async () => {
   expect(other.operations).toHaveLength(1);
 });
 
+test('a node is not blamed for the silence of a process that stood still', async () => {
+  const node = await listen();
+  const time = new VirtualTime();
+  const db = await open([node], time);
+  const write = db.counter('c').increment();
+  await frameArrived(node);
+  time.stall(60_000);
+  expect(await write).toBe(1);
+  expect(time.closed).toBe(0);
+});
+
 test('a request that is not answered while others are is given up alone', async () => {
   const node = await listen();
   const time = new VirtualTime();

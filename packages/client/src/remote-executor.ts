@@ -42,8 +42,6 @@ export interface RemoteOptions {
   readonly name: string;
   /** How long an operation may wait for a connection and its answer. Milliseconds. */
   readonly operationTimeoutMs: number;
-  /** Id of the first request of each connection. */
-  readonly firstId: number;
 }
 
 export interface RemoteEvents {
@@ -65,6 +63,8 @@ export class RemoteExecutor implements Executor {
   private tickAt = 0;
   private cancelDial: (() => void) | undefined;
   private cancelLook: (() => void) | undefined;
+  /** When the next look should be. Milliseconds. */
+  private lookAtMs = 0;
   private readonly flush = (): void => {
     this.flushing = false;
     this.connection?.pump(this.queue, this.tickAt);
@@ -151,13 +151,13 @@ export class RemoteExecutor implements Executor {
     this.flushing = true;
     this.tickAt = this.surroundings.now();
     this.surroundings.soon(this.flush);
-    this.cancelLook ??= this.surroundings.after(this.lookMs(), () => this.look());
+    if (this.cancelLook === undefined) this.lookLater(this.tickAt);
   }
 
   private dial(): void {
     const connection = new Connection(
       this.surroundings,
-      { url: this.endpoints.take(), name: this.options.name, firstId: this.options.firstId },
+      { url: this.endpoints.take(), name: this.options.name },
       {
         opened: (greeting) => {
           this.events.connected(greeting);
@@ -205,13 +205,21 @@ export class RemoteExecutor implements Executor {
     this.cancelLook = undefined;
     const now = this.surroundings.now();
     const deadline = now - this.options.operationTimeoutMs;
-    this.expireQueue(deadline);
+    // When this process itself stood still, answers may lie unread: they are taken in before the next look.
+    if (now - this.lookAtMs <= LOOK_MS_MAX) {
+      this.expireQueue(deadline);
+      if (this.connection?.isOpen) this.lookAt(this.connection, now, deadline);
+    }
     const connection = this.connection;
-    if (connection?.isOpen) this.lookAt(connection, now, deadline);
-    if (this.phase === 'closed') return;
-    if (this.queue.length === 0 && !(connection && connection.waitingCount + connection.watchCount > 0))
-      return;
-    this.cancelLook ??= this.surroundings.after(this.lookMs(), () => this.look());
+    const watching = connection !== undefined && connection.waitingCount + connection.watchCount > 0;
+    if ((watching || this.queue.length > 0) && this.cancelLook === undefined) this.lookLater(now);
+  }
+
+  private lookLater(now: number): void {
+    const { operationTimeoutMs } = this.options;
+    const lookMs = Math.max(LOOK_MS_MIN, Math.min(LOOK_MS_MAX, operationTimeoutMs / 4));
+    this.lookAtMs = now + lookMs;
+    this.cancelLook = this.surroundings.after(lookMs, () => this.look());
   }
 
   private lookAt(connection: Connection, now: number, deadline: number): void {
@@ -251,10 +259,6 @@ export class RemoteExecutor implements Executor {
             }),
       );
     }
-  }
-
-  private lookMs(): number {
-    return Math.max(LOOK_MS_MIN, Math.min(LOOK_MS_MAX, this.options.operationTimeoutMs / 4));
   }
 }
 

@@ -56,6 +56,12 @@ export class VirtualTime implements Surroundings {
     return this.timers.size;
   }
 
+  /** The whole process stands still: no timer runs in time. */
+  stall(ms: number): void {
+    this.time += ms;
+    this.advance(0);
+  }
+
   /** Moves the clock; timers run in order, each at its time. */
   advance(ms: number): void {
     const end = this.time + ms;
