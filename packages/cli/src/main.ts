@@ -1,6 +1,27 @@
-import { runStart } from '@causeway/node';
+/**
+ * The command `causeway`. Exit codes: 0 done, 1 ran and failed, 2 wrong use or configuration.
+ */
+import { config } from './commands/config.js';
+import { start } from './commands/start.js';
+import { reportFailure } from './failure.js';
+import { createProgram } from './program.js';
+import { processOutput } from './terminal/output.js';
 
-const [command, ...rest] = process.argv.slice(2);
-if (command === 'start') {
-  process.exit(await runStart(rest, { env: process.env, complain: (text) => console.error(text) }));
+const output = processOutput();
+const [name, ...rest] = process.argv.slice(2);
+const wantsHelp = rest.includes('--help') || rest.includes('-h');
+// A reader that has seen enough, such as `head`, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+// The node reads its own flags, for the command and for createNode alike.
+if (name === 'start' && !wantsHelp) {
+  process.exit(await start(rest, output));
+} else if (name === 'config' && !wantsHelp) {
+  process.exitCode = config(rest, output);
+} else {
+  try {
+    await createProgram(output).parseAsync();
+  } catch (error) {
+    process.exitCode = reportFailure(error, output);
+  }
 }

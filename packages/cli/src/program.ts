@@ -1,0 +1,69 @@
+/** The command line: which commands there are, and who carries them out. */
+import { SOFTWARE_VERSION } from '@causeway/protocol';
+import { Command } from 'commander';
+import { addCommand } from './commands/add.js';
+import { configCommand } from './commands/config.js';
+import { conflictsCommand } from './commands/conflicts.js';
+import { countCommand } from './commands/count.js';
+import { decrCommand } from './commands/decr.js';
+import { deleteCommand } from './commands/delete.js';
+import { getCommand } from './commands/get.js';
+import { hasCommand } from './commands/has.js';
+import { incrCommand } from './commands/incr.js';
+import { keysCommand } from './commands/keys.js';
+import { removeCommand } from './commands/remove.js';
+import { resetCommand } from './commands/reset.js';
+import { setCommand } from './commands/set.js';
+import { startCommand } from './commands/start.js';
+import { statusCommand } from './commands/status.js';
+import { valuesCommand } from './commands/values.js';
+import { watchCommand } from './commands/watch.js';
+import type { Output } from './terminal/output.js';
+
+const GROUPS: readonly { readonly heading: string; readonly commands: (output: Output) => Command[] }[] = [
+  { heading: 'Nodes:', commands: (output) => [startCommand(), configCommand(), statusCommand(output)] },
+  {
+    heading: 'Registers:',
+    commands: (output) => [getCommand(output), setCommand(output), deleteCommand(output)],
+  },
+  {
+    heading: 'Sets:',
+    commands: (output) => [
+      addCommand(output),
+      removeCommand(output),
+      hasCommand(output),
+      valuesCommand(output),
+    ],
+  },
+  {
+    heading: 'Counters:',
+    commands: (output) => [
+      countCommand(output),
+      incrCommand(output),
+      decrCommand(output),
+      resetCommand(output),
+    ],
+  },
+  {
+    heading: 'Everything at a node:',
+    commands: (output) => [keysCommand(output), watchCommand(output), conflictsCommand(output)],
+  },
+];
+
+/** Throws CommanderError instead of ending the process, also after help and version. */
+export function createProgram(output: Output): Command {
+  const program = new Command('causeway')
+    .description('Active-active key-value store: every region takes reads and writes, all regions converge.')
+    .version(SOFTWARE_VERSION)
+    .showHelpAfterError('(causeway --help lists the commands)')
+    .addHelpText('after', '\nNew here? causeway demo shows three regions at work.');
+  for (const { heading, commands } of GROUPS) {
+    for (const command of commands(output)) program.addCommand(command.helpGroup(heading));
+  }
+  for (const command of [program, ...program.commands]) {
+    command
+      .exitOverride()
+      .showHelpAfterError(`(causeway ${command === program ? '' : `${command.name()} `}--help says more)`);
+  }
+  return program;
+}
