@@ -35,7 +35,8 @@ function receive(socket: WebSocket, data: Uint8Array): void {
     if (message[0] === 0) replies.push([0, 1, REPLICA, 'ceiling', '0']);
     else if (message[1] === GET) replies.push(read(message));
     else if (message[1] === SET) writes.push(message);
-    else replies.push([message[0], 1, 'CAUSEWAY_NOT_IMPLEMENTED', 'the ceiling only sets and gets registers']);
+    else
+      replies.push([message[0], 1, 'CAUSEWAY_NOT_IMPLEMENTED', 'the ceiling only sets and gets registers']);
   }
   if (replies.length > 0) socket.send(packr.pack(replies));
   if (writes.length === 0) return;
@@ -75,7 +76,11 @@ function commit(): void {
 }
 
 const server = createServer();
-const sockets = new WebSocketServer({ server, perMessageDeflate: false, handleProtocols: () => 'causeway.client.v1' });
+const sockets = new WebSocketServer({
+  server,
+  perMessageDeflate: false,
+  handleProtocols: () => 'causeway.client.v1',
+});
 sockets.on('connection', (socket) => {
   socket.on('message', (data) => receive(socket, data as Buffer));
 });

@@ -15,18 +15,32 @@ export interface Server {
 }
 
 const CEILING = fileURLToPath(new URL('./ceiling.js', import.meta.url));
-const CAUSEWAY = process.env['CAUSEWAY_BIN'] ?? fileURLToPath(new URL('../../packages/cli/bin/causeway.js', import.meta.url));
+const CAUSEWAY =
+  process.env['CAUSEWAY_BIN'] ??
+  fileURLToPath(new URL('../../packages/cli/bin/causeway.js', import.meta.url));
 
 export async function startCeiling(): Promise<Server> {
   const directory = await mkdtemp(join(tmpdir(), 'causeway-bench-'));
-  const child = spawn(process.execPath, [CEILING, join(directory, 'db')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [CEILING, join(directory, 'db')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const url = await firstLine(child, (line) => line);
   return serverOf(child, url, directory, () => child.stdin?.end());
 }
 
-export async function startNodeProcess(args: readonly string[] = [], nodeOptions: readonly string[] = []): Promise<Server> {
+export async function startNodeProcess(
+  args: readonly string[] = [],
+  nodeOptions: readonly string[] = [],
+): Promise<Server> {
   const directory = await mkdtemp(join(tmpdir(), 'causeway-bench-'));
-  const listen = ['--client-listen', '127.0.0.1:0', '--peer-listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0'];
+  const listen = [
+    '--client-listen',
+    '127.0.0.1:0',
+    '--peer-listen',
+    '127.0.0.1:0',
+    '--admin-listen',
+    '127.0.0.1:0',
+  ];
   const child = spawn(
     process.execPath,
     [...nodeOptions, CAUSEWAY, 'start', '--region', 'bench', '--data', directory, ...listen, ...args],

@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 import { connect, type Database } from '@causeway/client';
 import { type Server, startCeiling, startNodeProcess } from './processes.js';
+import { spread } from './statistics.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -67,11 +68,6 @@ async function loaded(server: Server): Promise<Database> {
   return db;
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
 const ceiling = await startCeiling();
 const node = await startNodeProcess();
 try {
@@ -88,14 +84,10 @@ try {
   }
   const writes = ratios.map((ratio) => ratio.writes);
   const reads = ratios.map((ratio) => ratio.reads);
-  console.log(`writes ÷ ceiling: median ${median(writes).toFixed(2)} (${format(writes)})`);
-  console.log(`reads ÷ ceiling: median ${median(reads).toFixed(2)} (${format(reads)})`);
+  console.log(`writes ÷ ceiling: median ${spread(writes)}`);
+  console.log(`reads ÷ ceiling: median ${spread(reads)}`);
   await Promise.all(databases.map((db) => db.close()));
 } finally {
   await ceiling.stop();
   await node.stop();
-}
-
-function format(numbers: readonly number[]): string {
-  return `${Math.min(...numbers).toFixed(2)} to ${Math.max(...numbers).toFixed(2)}`;
 }

@@ -267,8 +267,10 @@ export class Store {
 
   /** Makes sure a chunk of this replica is open, and gives what its transactions have seen. */
   beginTransaction(now: Now): void {
-    if (this.openChunk !== undefined && this.openChunk.transactions >= CHUNK_TRANSACTIONS_MAX)
+    const open = this.openChunk;
+    if (open !== undefined && (this.chunkWriter.full || open.transactions >= CHUNK_TRANSACTIONS_MAX)) {
       this.closeChunk();
+    }
     if (this.openChunk !== undefined) return;
     const firstSeq = (this.executed.get(this.self) ?? 0) + 1;
     const deps = new Map(this.executed);
@@ -280,11 +282,12 @@ export class Store {
   /** Appends a transaction whose records have been changed under `nextDot`. */
   endTransaction(records: readonly RecordDelta[]): void {
     assert(this.openChunk !== undefined && records.length > 0, 'a transaction changes something');
+    const before = this.chunkWriter.length;
     this.chunkWriter.transaction(records);
+    this.forming.bytes += this.chunkWriter.length - before;
     this.openChunk.transactions++;
     this.executed.set(this.self, (this.executed.get(this.self) ?? 0) + 1);
     this.starts.set(this.self, this.start);
-    this.forming.bytes += 64;
   }
 
   /** Takes a chunk of another origin into the log and the version vector; its records are changed by the caller. */
@@ -465,7 +468,6 @@ export class Store {
       at: open.at,
       durableAt: 0,
     });
-    this.forming.bytes += bytes.length;
   }
 
   private replicaRecord(): Uint8Array {
