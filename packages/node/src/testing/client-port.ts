@@ -94,6 +94,7 @@ export async function startPort(options: PortOptions = {}): Promise<Port & { rep
   });
   step({ type: 'tick' });
   const port = await open(hub, step, view, logged, options);
+  await eventually(() => view.status().ready);
   return { ...port, replica };
 }
 
