@@ -12,6 +12,7 @@ import { hasCommand } from './commands/has.js';
 import { incrCommand } from './commands/incr.js';
 import { keysCommand } from './commands/keys.js';
 import { removeCommand } from './commands/remove.js';
+import { replayCommand } from './commands/replay.js';
 import { resetCommand } from './commands/reset.js';
 import { setCommand } from './commands/set.js';
 import { startCommand } from './commands/start.js';
@@ -44,6 +45,7 @@ const GROUPS: readonly { readonly heading: string; readonly commands: (output: O
       resetCommand(output),
     ],
   },
+  { heading: 'Clusters:', commands: (output) => [replayCommand(output)] },
   {
     heading: 'Everything at a node:',
     commands: (output) => [keysCommand(output), watchCommand(output), conflictsCommand(output)],
