@@ -131,6 +131,9 @@ async function wire(
   const local = createLocalDatabase({ hub, step });
   step({ type: 'tick' });
   const addresses = { client, peer, admin };
+  if (config.advertise === undefined && /^(0\.0\.0\.0|::)$/.test(config.peerListen.host)) {
+    log.warn({ advertise: `ws://${peer}` }, 'no node can dial this address: give one with --advertise');
+  }
   log.info({ ...addresses, data: config.data, peers: config.peers }, 'listening');
 
   const stop = async (): Promise<void> => {

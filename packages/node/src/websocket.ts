@@ -137,9 +137,7 @@ export class Connection {
       this.endReason ??= error.message;
     });
     ws.on('close', (code: number, reason: Buffer) => {
-      handlers.closed(
-        this.endReason ?? `closed by the other side: ${code} ${reason.toString('utf8')}`.trim(),
-      );
+      handlers.closed(this.endReason ?? describeClose(code, reason.toString('utf8')));
     });
   }
 }
@@ -223,6 +221,11 @@ export function dialWebSocket(options: DialOptions): (reason: string) => void {
     reason ??= asked;
     if (ws.readyState === WebSocket.CONNECTING) ws.terminate();
   };
+}
+
+/** 1006 stands for an end without a close: the process or the network between is gone. */
+function describeClose(code: number, reason: string): string {
+  return code === 1006 ? 'the connection was lost' : `closed by the other side: ${code} ${reason}`.trim();
 }
 
 function refuseUpgrade(socket: Duplex, code: ErrorCode, message: string): void {
