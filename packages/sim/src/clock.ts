@@ -46,6 +46,11 @@ export class NodeClock {
     return (this.settings.at(-1) as { offset: number }).offset;
   }
 
+  /** The furthest that the wall clock has ever been ahead. */
+  get offsetMost(): number {
+    return Math.max(...this.settings.map(({ offset }) => offset));
+  }
+
   /** Sets the wall clock to be `offsetMs` ahead of true time. */
   set(offsetMs: number): void {
     this.settings.push({ from: this.scheduler.now, offset: offsetMs });

@@ -34,7 +34,9 @@ export class Disk {
   private readonly values = new Map<string, Uint8Array>();
   /** Keys of `values`, in byte order. */
   private readonly order: string[] = [];
-  private inFlight: { batch: Batch } | undefined;
+  /** Batches that are not durable yet, oldest first: one, but for planted bugs. */
+  private inFlight: Batch[] = [];
+  private landsAt = 0;
   /** Writes whose writer has not been told. */
   private writing = 0;
   private poisoned = false;
@@ -74,12 +76,14 @@ export class Disk {
       outcome();
     };
     const fails = this.prng.chance(this.failing);
-    const flight = { batch };
-    this.inFlight = flight;
+    this.inFlight.push(batch);
     const latency = this.latency(this.profile.write);
-    if (this.planted.acknowledgeEarly) this.later(latency * this.prng.between(0, 0.3), () => done.resolve());
-    this.later(latency, () => {
-      if (this.inFlight === flight) this.inFlight = undefined;
+    this.landsAt = Math.max(this.landsAt, this.scheduler.now + latency);
+    if (this.planted.acknowledgeEarly && !this.isEmpty) {
+      this.later(latency * this.prng.between(0, 0.3), () => done.resolve());
+    }
+    this.later(this.landsAt - this.scheduler.now, () => {
+      this.inFlight.shift();
       if (fails) {
         this.counts.failedWrites++;
         this.poisoned = true;
@@ -154,8 +158,8 @@ export class Disk {
   /** The process dies, or its machine does. */
   crash(): void {
     this.life++;
-    const { inFlight } = this;
-    this.inFlight = undefined;
+    const [batch] = this.inFlight;
+    this.inFlight = [];
     this.reading = 0;
     this.writing = 0;
     this.opening = false;
@@ -163,8 +167,8 @@ export class Disk {
     this.waiting = [];
     const lands = !this.poisoned && !this.prng.chance(this.failing) && this.prng.chance(0.4);
     this.recover();
-    if (inFlight === undefined) return;
-    if (lands) this.apply(inFlight.batch);
+    if (batch === undefined) return;
+    if (lands) this.apply(batch);
     this.counts[lands ? 'landedAtCrash' : 'tornAway']++;
   }
 

@@ -59,10 +59,12 @@ export class Faults {
     const { cluster } = this;
     this.running = false;
     this.trace.note(-1, 'heal');
+    // Right means as far as any clock has ever been: what has expired somewhere has then expired everywhere.
+    const offset = Math.max(...cluster.nodes.map(({ clock }) => clock.offsetMost));
     for (const node of cluster.nodes) {
       node.disk.failing = 0;
       node.disk.slowness = 1;
-      node.clock.set(this.prng.between(-20, 20));
+      node.clock.set(offset + this.prng.between(0, 20));
       this.restore(node);
     }
     this.eachPair((a, b) => this.mend(a.index, b.index));

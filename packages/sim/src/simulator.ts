@@ -26,6 +26,19 @@ import { Trace } from './trace.js';
 import { show, Violation } from './violation.js';
 import { accountsOf, Workload } from './workload.js';
 
+/** By name of what they check. */
+export interface Checkers {
+  readonly acknowledged: AcknowledgedChecker;
+  readonly causalVisibility: CausalVisibilityChecker;
+  readonly wholeTransactions: WholeTransactionsChecker;
+  readonly chunks: ChunksChecker;
+  readonly durability: DurabilityChecker;
+  readonly convergence: ConvergenceChecker;
+  readonly storedRecords: StoredRecordsChecker;
+}
+
+export type CheckerName = keyof Checkers;
+
 export interface SimulationOptions extends ProfileOptions {
   readonly seed: number;
   readonly engine?: Engine;
@@ -33,6 +46,8 @@ export interface SimulationOptions extends ProfileOptions {
   readonly adjust?: (profile: Profile) => Profile;
   /** Plants a bug, or anything else that is to be different from the start. */
   readonly prepare?: (simulation: Simulation) => void;
+  /** Only these judge; all when absent. */
+  readonly checkers?: readonly CheckerName[];
   /** Events of the trace that are kept as text. */
   readonly traceLines?: number;
 }
@@ -50,15 +65,7 @@ export class Simulation {
   readonly cluster: Cluster;
   readonly faults: Faults;
   readonly workload: Workload;
-  readonly checkers: {
-    readonly acknowledged: AcknowledgedChecker;
-    readonly causalVisibility: CausalVisibilityChecker;
-    readonly wholeTransactions: WholeTransactionsChecker;
-    readonly chunks: ChunksChecker;
-    readonly durability: DurabilityChecker;
-    readonly convergence: ConvergenceChecker;
-    readonly storedRecords: StoredRecordsChecker;
-  };
+  readonly checkers: Checkers;
   private readonly all: readonly Checker[];
   private readonly engine: Engine;
   private readonly clientParts: ClientParts;
@@ -95,8 +102,11 @@ export class Simulation {
       convergence: new ConvergenceChecker(this.walls()),
       storedRecords: new StoredRecordsChecker(),
     };
-    const { chunks, storedRecords, ...others } = this.checkers;
-    this.all = [...Object.values(others), ...(this.engine.hasOwnFormats ? [] : [chunks, storedRecords])];
+    const chosen = options.checkers ?? (Object.keys(this.checkers) as CheckerName[]);
+    const known = (name: CheckerName): boolean => name !== 'chunks' && name !== 'storedRecords';
+    this.all = chosen
+      .filter((name) => !this.engine.hasOwnFormats || known(name))
+      .map((name) => this.checkers[name]);
     this.clientParts = {
       cluster: this.cluster,
       scheduler,

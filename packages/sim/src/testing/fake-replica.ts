@@ -221,8 +221,10 @@ class FakeReplica {
     for (const [replica, seq] of this.state.vector) this.durable.set(replica, seq);
     this.outbox.push(...this.afterWrite);
     this.afterWrite = [];
-    if (this.fresh.length > 0)
-      for (const link of this.links.keys()) this.tell(link, { type: 'entries', entries: this.fresh });
+    // To everybody what is new here and of this replica; the rest is for those who say that they lack it.
+    const own = this.fresh.filter(({ origin }) => origin === this.id);
+    if (own.length > 0)
+      for (const link of this.links.keys()) this.tell(link, { type: 'entries', entries: own });
     this.fresh = [];
   }
 
