@@ -7,6 +7,7 @@ import { conflictsCommand } from './commands/conflicts.js';
 import { countCommand } from './commands/count.js';
 import { decrCommand } from './commands/decr.js';
 import { deleteCommand } from './commands/delete.js';
+import { demoCommand } from './commands/demo.js';
 import { getCommand } from './commands/get.js';
 import { hasCommand } from './commands/has.js';
 import { incrCommand } from './commands/incr.js';
@@ -45,7 +46,7 @@ const GROUPS: readonly { readonly heading: string; readonly commands: (output: O
       resetCommand(output),
     ],
   },
-  { heading: 'Clusters:', commands: (output) => [replayCommand(output)] },
+  { heading: 'Several regions:', commands: (output) => [demoCommand(output), replayCommand(output)] },
   {
     heading: 'Everything at a node:',
     commands: (output) => [keysCommand(output), watchCommand(output), conflictsCommand(output)],

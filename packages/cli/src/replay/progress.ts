@@ -1,4 +1,4 @@
-/** Progress of a replay on standard error: a bar that is drawn over on a terminal, else a line each 5 %. */
+/** Progress of a replay on standard error: a bar that is drawn over on a terminal, else a line each 2 %. */
 
 import type { LiveBlock } from '../terminal/live-block.js';
 import type { Output } from '../terminal/output.js';
@@ -6,7 +6,7 @@ import { count, seconds } from '../terminal/text.js';
 
 const REDRAW_MS = 100;
 /** Of all lines, between two lines of plain progress. */
-const PLAIN_STEP = 0.05;
+const PLAIN_STEP = 0.02;
 const BAR_COLUMNS = 30;
 /** The rate is that of about this long. Milliseconds. */
 const RATE_WINDOW_MS = 3_000;
