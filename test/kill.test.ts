@@ -9,10 +9,10 @@
  * CAUSEWAY_KILL_SEED chooses who is killed when, as far as the machine repeats itself; a failure prints it.
  */
 import { expect, test } from 'vitest';
+import { seeded } from '../bench/suites/random.js';
 import { type Cluster, startCluster, until } from './support/cluster.js';
 import { HttpClient } from './support/http.js';
 import { Books, type Increment, send } from './support/increments.js';
-import { seeded } from './support/random.js';
 
 const REGIONS = ['eu', 'us', 'ap'];
 const CLIENTS = 8;
