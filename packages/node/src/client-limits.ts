@@ -17,6 +17,9 @@ export const REQUEST_TIMEOUT_MS = 60_000;
 /** Milliseconds that an idle HTTP connection stays open: longer than what proxies before it keep theirs. */
 export const KEEP_ALIVE_MS = 75_000;
 
+/** Milliseconds after which an HTTP connection is cut on which nothing moves, though something should. */
+export const STALLED_MS = 120_000;
+
 /** Bytes of all bodies that are being received at once; beyond it CAUSEWAY_OVERLOADED. */
 export const BODIES_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -26,6 +29,8 @@ export const BODIES_BYTES_MAX = 256 * 1024 * 1024;
  */
 export const DISCARD_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Requests of one HTTP connection that are with the replica: their answers may be a value each. */
+export const PIPELINE_STARTED_MAX = 16;
 /** Requests of one HTTP connection under way; with more it is not read from. */
 export const PIPELINE_MAX = 64;
 /** With so many it is cut: one read from the socket may bring some thousand at most. */

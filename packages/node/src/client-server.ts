@@ -16,13 +16,13 @@ import {
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_MS,
   REQUEST_TIMEOUT_MS,
+  STALLED_MS,
   TCP_KEEP_ALIVE_MS,
   UNREAD_CUT_BYTES,
 } from './client-limits.js';
 import { failure, rawAnswer } from './http-answer.js';
-import { HttpApi, WEBSOCKET_PATH } from './http-api.js';
-import { checkAsked } from './http-headers.js';
-import { parseQuery, splitTarget } from './http-path.js';
+import { HttpApi } from './http-api.js';
+import { checkAsked, checkForm, checkOrigin, checkUpgrade } from './http-headers.js';
 import { closeListener, listen } from './listener.js';
 import { acceptWebSockets, type Connection, type ConnectionHandlers } from './websocket.js';
 import { ClientSession, type SessionContext } from './ws-session.js';
@@ -41,7 +41,7 @@ class ClientPort implements ClientServer {
   private readonly api: HttpApi;
   private readonly sessions = new Set<ClientSession>();
   private readonly context: SessionContext;
-  private upgrading: Duplex | undefined;
+  private upgrading: Socket | undefined;
   private stopped = false;
 
   constructor(private readonly options: ClientServerOptions) {
@@ -64,12 +64,13 @@ class ClientPort implements ClientServer {
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
     });
+    this.server.timeout = STALLED_MS;
     // Beyond CONNECTIONS_MAX the API says so; with all of these being told no more are taken.
     this.server.maxConnections = CONNECTIONS_MAX + 100;
     this.api = new HttpApi(options);
     this.api.attach(this.server);
     this.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.upgrade(request, socket, head);
+      this.upgrade(request, socket as Socket, head);
     });
     acceptWebSockets({
       server: this.gate,
@@ -108,23 +109,22 @@ class ClientPort implements ClientServer {
     clearTimeout(cut);
   }
 
-  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  private upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    // The answers of requests under way would come between its frames.
+    if (!this.api.release(socket)) {
+      socket.destroy();
+      return;
+    }
     try {
-      if (!this.api.release(socket as Socket)) {
-        // The answers of the requests before would come between its frames.
-        socket.destroy();
-        return;
-      }
-      const { path, query } = splitTarget(request.url ?? '');
-      if (path !== WEBSOCKET_PATH) {
-        throw new CausewayError('CAUSEWAY_NOT_FOUND', `there is nothing to upgrade to but ${WEBSOCKET_PATH}`);
-      }
-      parseQuery(query, []);
+      checkOrigin(request, this.options.config.allowOrigin);
+      checkForm(request);
       checkAsked(request);
       if (this.stopped) throw new CausewayError('CAUSEWAY_DRAINING', 'the node is stopping');
+      checkUpgrade(request);
     } catch (error) {
-      socket.on('error', () => socket.destroy());
-      socket.end(rawAnswer(failure(error, this.options.log)));
+      socket.write(rawAnswer(failure(error, this.options.log)));
+      socket.destroySoon();
       return;
     }
     this.upgrading = socket;

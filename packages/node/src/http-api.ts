@@ -23,6 +23,7 @@ import {
   fingerprint,
   idempotencyKey,
   isPreflight,
+  WEBSOCKET_PATH,
 } from './http-headers.js';
 import { parseJson } from './http-json.js';
 import { valueOf } from './http-operations.js';
@@ -38,7 +39,6 @@ interface Head {
 }
 
 const NOTHING = Buffer.alloc(0);
-export const WEBSOCKET_PATH = '/v1/ws';
 
 export class HttpApi {
   private readonly routes = new RouteTable();

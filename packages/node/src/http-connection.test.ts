@@ -1,5 +1,5 @@
-import { CausewayError } from '@causeway/protocol';
-import type { Event } from '@causeway/replica';
+import { CausewayError, encodeCanonical } from '@causeway/protocol';
+import type { Event, RequestEvent } from '@causeway/replica';
 import { describe, expect, test } from 'vitest';
 import { PIPELINE_MAX } from './client-limits.js';
 import {
@@ -118,13 +118,52 @@ describe('requests of one connection', () => {
     const held = fake.events.length;
     for (let answered = 0; answered < count; answered++) {
       await eventually(() => fake.events.length > answered);
-      fake.reply(fake.told('request')[answered]!, [{ op: 'register.get' }]);
+      fake.reply(fake.events[answered] as RequestEvent, [{ op: 'register.get' }]);
       if (answered % 500 === 0) expect(fake.server.inFlight).toBeLessThan(5_000);
     }
 
     const received = await connection.until((text) => text.split('HTTP/1.1 404').length === count + 1);
     expect(received.split('HTTP/1.1 404')).toHaveLength(count + 1);
     expect(held).toBeLessThan(5_000);
+  });
+
+  test('of a client that does not read are not started any more, and go on when it reads', async () => {
+    const value = encodeCanonical('x'.repeat(512 * 1024));
+    const fake = await startFake((event, port) => {
+      if (event.type === 'request') port.reply(event, [{ op: 'register.get', value }]);
+    });
+    const connection = await RawConnection.open(fake.port);
+    const total = 200;
+
+    connection.socket.pause();
+    connection.send(get('/v1/registers/a').repeat(total));
+    await eventually(() => fake.events.length > 1);
+    for (let before = 0; before < fake.events.length; ) {
+      before = fake.events.length;
+      for (let i = 0; i < 300; i++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(fake.events.length).toBeLessThan(total);
+    connection.socket.resume();
+
+    await connection.until((text) => text.length > total * 512 * 1024);
+    expect(fake.events).toHaveLength(total);
+  });
+
+  test('for whole sets are carried out one at a time', async () => {
+    const fake = await startFake();
+    const connection = await RawConnection.open(fake.port);
+
+    connection.send(get('/v1/sets/a') + get('/v1/sets/b') + get('/v1/registers/c'));
+    for (let i = 0; i < 3; i++) {
+      await eventually(() => fake.events.length > i);
+      expect(fake.events).toHaveLength(i + 1);
+      fake.reply(
+        fake.told('request')[i]!,
+        i < 2 ? [{ op: 'set.values', values: [], more: false }] : [{ op: 'register.get' }],
+      );
+    }
+
+    await connection.until((text) => text.split('HTTP/1.1 404').length === 4);
   });
 
   test('end with it: the replica is told, and what it answers later goes nowhere', async () => {

@@ -7,13 +7,14 @@
  * - A listing waits until everything before it is answered, and what comes after waits for it: listings are not
  *   part of the session's order.
  * - Each exchange is answered at most once. Node puts the answers into the order of the requests.
- * - Beyond PIPELINE_MAX exchanges nothing more is read from the socket.
+ * - Beyond PIPELINE_MAX exchanges nothing more is read from the socket, and while UNREAD_BYTES_MAX of answers wait
+ *   for the client nothing more is started. Whole sets are asked for one at a time.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { SessionId } from '@causeway/replica';
 import type { ClientServerOptions } from './client-facing.js';
-import { PIPELINE_CUT, PIPELINE_MAX } from './client-limits.js';
+import { PIPELINE_CUT, PIPELINE_MAX, PIPELINE_STARTED_MAX, UNREAD_BYTES_MAX } from './client-limits.js';
 import { type Answer, failure, rawAnswer, success } from './http-answer.js';
 import { cursorOf } from './http-cursor.js';
 import type { Ask } from './http-routes.js';
@@ -52,6 +53,8 @@ export class HttpConnection implements SessionHandler {
   /** Exchanges that have not been answered. */
   open = 0;
   private barrier = false;
+  /** Bytes of answers that the system has not taken yet. */
+  private unsent = 0;
   private paused = false;
   private released = false;
   /** Set when the parser has given up: what to say when everything before has been answered. */
@@ -160,9 +163,9 @@ export class HttpConnection implements SessionHandler {
   private advance(): void {
     while (!this.barrier) {
       const next = this.waiting[0];
-      if (next?.asks === undefined) return;
-      const alone = next.asks.ask.type !== 'operations';
-      if (alone && this.started.size > 0) return;
+      if (next?.asks === undefined || this.unsent > UNREAD_BYTES_MAX) return;
+      const startedMax = isAlone(next.asks.ask) ? 1 : PIPELINE_STARTED_MAX;
+      if (this.started.size >= startedMax) return;
       this.waiting.shift();
       this.start(next, next.asks);
     }
@@ -179,8 +182,8 @@ export class HttpConnection implements SessionHandler {
     const { session } = this;
     const request = ++this.last;
     this.started.set(request, exchange);
+    this.barrier = isAlone(ask);
     if (ask.type === 'keys') {
-      this.barrier = true;
       const { prefix, limit, keyType, after } = ask;
       this.context.step({
         type: 'list-keys',
@@ -226,10 +229,16 @@ export class HttpConnection implements SessionHandler {
   }
 
   private answer(exchange: Exchange, { status, headers, body }: Answer): void {
-    if (exchange.answered) return;
+    if (exchange.answered || this.socket.destroyed) return;
     exchange.answered = true;
     this.open--;
     const { response } = exchange;
+    const bytes = body.length;
+    this.unsent += bytes;
+    response.once('finish', () => {
+      this.unsent -= bytes;
+      if (this.waiting.length > 0) this.advance();
+    });
     // An answer that closes drops whatever is pipelined behind it, so only the newest may.
     if (this.context.stopping && exchange === this.newest && this.open === 0) {
       exchange.headers['connection'] = 'close';
@@ -242,4 +251,9 @@ export class HttpConnection implements SessionHandler {
     }
     if (this.ending !== undefined || this.context.stopping) this.endIfIdle();
   }
+}
+
+/** Listings are no part of the session's order; a set may be large, and its answer is held until it is sent. */
+function isAlone(ask: Ask): boolean {
+  return ask.type !== 'operations' || ask.operations.some(({ op }) => op === 'set.values');
 }

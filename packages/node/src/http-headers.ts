@@ -3,10 +3,20 @@
  */
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { CausewayError, encodeCanonical, IDEMPOTENCY_KEY_LENGTH_MAX, NESTING_MAX } from '@causeway/protocol';
+import {
+  CausewayError,
+  CLIENT_SUBPROTOCOL,
+  encodeCanonical,
+  IDEMPOTENCY_KEY_LENGTH_MAX,
+  NESTING_MAX,
+} from '@causeway/protocol';
 import { JSON_ENVELOPE_DEPTH } from './client-limits.js';
+import { HttpRefusal } from './http-answer.js';
 import { badRequest } from './http-fields.js';
+import { parseQuery, splitTarget } from './http-path.js';
 import { originAllowed } from './websocket.js';
+
+export const WEBSOCKET_PATH = '/v1/ws';
 
 /**
  * Throws CAUSEWAY_NOT_IMPLEMENTED for a header that asks for something that this version does not have: a client
@@ -36,6 +46,31 @@ export function checkForm({ headers, httpVersionMinor }: IncomingMessage): void 
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw badRequest('a body must not have a Content-Encoding');
+  }
+}
+
+/** Throws CausewayError unless this asks for the client protocol over WebSocket. */
+export function checkUpgrade({ method, url, headers }: IncomingMessage): void {
+  const { path, query } = splitTarget(url ?? '');
+  if (path !== WEBSOCKET_PATH) {
+    throw new CausewayError('CAUSEWAY_NOT_FOUND', `there is nothing to upgrade to but ${WEBSOCKET_PATH}`);
+  }
+  parseQuery(query, []);
+  const key = headers['sec-websocket-key'] ?? '';
+  if (
+    method !== 'GET' ||
+    headers.upgrade?.toLowerCase() !== 'websocket' ||
+    !/^[+/0-9A-Za-z]{22}==$/.test(key)
+  ) {
+    throw badRequest('this is no handshake of WebSocket');
+  }
+  if (headers['sec-websocket-version'] !== '13') {
+    const error = badRequest('the version of WebSocket must be 13');
+    throw new HttpRefusal(error, 426, { 'sec-websocket-version': '13' });
+  }
+  const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+  if (!offered.includes(CLIENT_SUBPROTOCOL)) {
+    throw new CausewayError('CAUSEWAY_BAD_VERSION', `this port speaks the subprotocol ${CLIENT_SUBPROTOCOL}`);
   }
 }
 

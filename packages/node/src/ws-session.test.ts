@@ -143,15 +143,28 @@ describe('the handshake', () => {
       headers: 'Authorization: Bearer a\r\n',
       want: /^HTTP\/1\.1 501 .*CAUSEWAY_NOT_IMPLEMENTED/s,
     },
-    { name: 'without its key', headers: 'Sec-WebSocket-Key: a\r\n', want: /^HTTP\/1\.1 400 /s },
-  ])('of a WebSocket $name is refused', async ({ headers, want }) => {
+    { name: 'without its key', without: 'Key', want: /^HTTP\/1\.1 400 .*CAUSEWAY_BAD_REQUEST/s },
+    {
+      name: 'of another version',
+      without: 'Version',
+      headers: 'Sec-WebSocket-Version: 8\r\n',
+      want: /^HTTP\/1\.1 426 .*sec-websocket-version: 13.*CAUSEWAY_BAD_REQUEST/s,
+    },
+    { name: 'of no subprotocol', without: 'Protocol', want: /^HTTP\/1\.1 400 .*CAUSEWAY_BAD_VERSION/s },
+  ])('of a WebSocket $name is refused in JSON', async ({ headers = '', without = 'nothing', want }) => {
     const { port, hub } = await startFake();
     const connection = await RawConnection.open(port);
+    const handshake = [
+      'GET /v1/ws HTTP/1.1',
+      'Host: x',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+      'Sec-WebSocket-Protocol: causeway.client.v1',
+    ].filter((line) => !line.startsWith(`Sec-WebSocket-${without}`));
 
-    connection.send(
-      'GET /v1/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
-        `Sec-WebSocket-Protocol: causeway.client.v1\r\n${headers}\r\n`,
-    );
+    connection.send(`${handshake.join('\r\n')}\r\n${headers}\r\n`);
 
     expect(await connection.end()).toMatch(want);
     expect(hub.size).toBe(0);

@@ -7,15 +7,14 @@
  * - All replies of a turn leave in one frame, or in several of REPLY_FRAME_BYTES.
  * - A request that is wrong gets its own failure. A frame that is wrong ends the connection with 1002, after an
  *   error that says why; nothing in it has taken effect.
- * - A client with too much under way, or that does not read its answers, is not read from. It is cut only when
- *   it takes nothing for UNREAD_TIMEOUT_MS. Its watches end earlier: changes cannot be held back.
+ * - A client with too much under way, or that does not read its answers, is not read from. Its watches end
+ *   instead: changes cannot be held back.
  */
 import {
   CausewayError,
   CLIENT_PROTOCOL_VERSION,
   decodeClientFrame,
-  NodeFrameWriter,
-  type NodeMessage,
+  type KeyChange,
   type ReceivedMessage,
   type Result,
   SOFTWARE_VERSION,
@@ -23,16 +22,13 @@ import {
 } from '@causeway/protocol';
 import type { SessionId } from '@causeway/replica';
 import type { ClientServerOptions } from './client-facing.js';
-import {
-  HELLO_TIMEOUT_MS,
-  REPLY_FRAME_BYTES,
-  UNREAD_BYTES_MAX,
-  UNREAD_CHANGES_BYTES_MAX,
-  UNREAD_TIMEOUT_MS,
-} from './client-limits.js';
+import { HELLO_TIMEOUT_MS, UNREAD_BYTES_MAX, UNREAD_CHANGES_BYTES_MAX } from './client-limits.js';
 import type { SessionHandler, SessionSend } from './session-hub.js';
 import type { Connection, ConnectionHandlers } from './websocket.js';
+import { Outbox } from './ws-outbox.js';
 import { RequestTable } from './ws-requests.js';
+import { Throttle } from './ws-throttle.js';
+import { WatchTable } from './ws-watches.js';
 
 /** What sessions need of the server that they belong to. */
 export interface SessionContext extends ClientServerOptions {
@@ -41,39 +37,31 @@ export interface SessionContext extends ClientServerOptions {
   ended(session: ClientSession): void;
 }
 
-/** Numbers of watches, apart from those of requests: never used twice, since changes may come late. */
-const WATCHES_FROM = 2 ** 31;
 const NO_MESSAGES: readonly ReceivedMessage[] = [];
+const NO_RESULTS: readonly Result[] = [];
 const PROTOCOL_ERROR = 1002;
-
-/** Shared: a frame is written in one go. */
-let writer = new NodeFrameWriter();
+const GOING_AWAY = 1001;
 
 export class ClientSession implements SessionHandler, ConnectionHandlers {
   private readonly session: SessionId;
   private readonly requests = new RequestTable();
-  /** By the client's id, and by the number that the replica knows. */
-  private readonly watches = new Map<number, number>();
-  private readonly watchIds = new Map<number, number>();
-  private lastWatch = WATCHES_FROM;
-
+  private readonly watches = new WatchTable();
+  private readonly outbox: Outbox;
+  private readonly throttle: Throttle;
   /** Frames that have come and are not decoded yet; then the messages of one frame, from `next` on. */
   private readonly frames: Uint8Array[] = [];
-  private messages: readonly ReceivedMessage[] = NO_MESSAGES;
+  private messages = NO_MESSAGES;
   private next = 0;
-  private paused = false;
-
-  /** Answers that are ours, not the replica's; they leave with the next frame. */
-  private own: NodeMessage[] = [];
   private greeted = false;
   private over = false;
   private readonly helloTimer: NodeJS.Timeout;
-  private unreadTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly connection: Connection,
     private readonly context: SessionContext,
   ) {
+    this.outbox = new Outbox(connection);
+    this.throttle = new Throttle(connection);
     this.session = context.hub.open(this);
     this.helloTimer = setTimeout(() => this.refuse(badFrame('no hello came')), HELLO_TIMEOUT_MS);
   }
@@ -101,54 +89,63 @@ export class ClientSession implements SessionHandler, ConnectionHandlers {
   sends(batch: readonly SessionSend[]): void {
     if (this.over) return;
     const at = performance.now();
-    this.takeOwn();
-    for (let i = 0; i < batch.length; i++) {
-      this.write(batch[i]!, at);
-      if (writer.length >= REPLY_FRAME_BYTES) this.flush();
-    }
-    this.flush();
+    this.outbox.begin();
+    for (let i = 0; i < batch.length; i++) this.send(batch[i]!, at);
+    this.outbox.end();
     this.work();
   }
 
   /** Says goodbye; what is under way is answered no more. */
   close(): void {
     this.end();
-    this.connection.close(1001, 'the node is stopping');
+    this.connection.close(GOING_AWAY, 'the node is stopping');
   }
 
-  private write(send: SessionSend, at: number): void {
+  // From the replica to the client
+
+  private send(send: SessionSend, at: number): void {
     switch (send.type) {
       case 'reply':
-        this.writeReply(this.answered(send.request, at), send.results);
-        return;
-      case 'failure': {
-        const watch = this.watchIds.get(send.request);
-        if (watch !== undefined) this.endWatch(watch, send.request, send.error);
-        else if (send.request < WATCHES_FROM) {
-          writer.add({ type: 'failure', id: this.answered(send.request, at), error: send.error });
-        }
-        return;
-      }
-      case 'change': {
-        const watch = this.watchIds.get(send.request);
-        // Told before the replica heard that the watch has ended.
-        if (watch === undefined) return;
-        if (this.connection.bufferedBytes + writer.length > UNREAD_CHANGES_BYTES_MAX) this.overflow(watch);
-        else writer.add({ type: 'change', id: watch, change: send.change });
-        return;
-      }
+        return this.sendReply(this.answered(send.request, at), send.results);
+      case 'failure':
+        return this.sendFailure(send.request, send.error, at);
+      case 'change':
+        return this.sendChange(send.request, send.change);
       default:
       // Keys are not listed in this protocol.
     }
   }
 
-  private writeReply(id: number, results: readonly Result[]): void {
-    const before = writer.length;
-    writer.add({ type: 'reply', id, results });
-    if (results.length === 1 && results[0]!.op === 'register.get')
-      this.requests.learn(writer.length - before);
+  private sendReply(id: number, results: readonly Result[]): void {
+    const bytes = this.outbox.add({ type: 'reply', id, results });
+    if (results.length === 1 && results[0]!.op === 'register.get') this.requests.learn(bytes);
   }
 
+  private sendFailure(request: number, error: CausewayError, at: number): void {
+    if (!WatchTable.isWatch(request)) {
+      this.outbox.add({ type: 'failure', id: this.answered(request, at), error });
+      return;
+    }
+    const id = this.watches.id(request);
+    if (id === undefined) return;
+    this.watches.remove(id);
+    this.outbox.add({ type: 'watch-end', id, error });
+  }
+
+  private sendChange(request: number, change: KeyChange): void {
+    const id = this.watches.id(request);
+    // Told before the replica heard that the watch has ended.
+    if (id === undefined) return;
+    if (this.outbox.waiting <= UNREAD_CHANGES_BYTES_MAX) {
+      this.outbox.add({ type: 'change', id, change });
+      return;
+    }
+    this.unwatch(id);
+    const message = 'changes came faster than they were read: watch anew, then read the keys';
+    this.outbox.add({ type: 'watch-end', id, error: new CausewayError('CAUSEWAY_WATCH_OVERFLOW', message) });
+  }
+
+  /** The client's id of a request that is over now. */
   private answered(request: number, at: number): number {
     const { requests } = this;
     const id = requests.id(request);
@@ -157,58 +154,63 @@ export class ClientSession implements SessionHandler, ConnectionHandlers {
     return id;
   }
 
+  // From the client to the replica
+
   /** Carries out what has come until it is done, or too much is under way. */
   private work(): void {
     const at = performance.now();
-    for (;;) {
+    do {
       while (this.next < this.messages.length) {
-        if (this.requests.full || this.connection.bufferedBytes > UNREAD_BYTES_MAX) return this.wait();
+        if (this.isFull) return this.throttle.pause();
         this.handle(this.messages[this.next++]!, at);
         if (this.over) return;
       }
-      this.messages = NO_MESSAGES;
-      this.next = 0;
-      const frame = this.frames.shift();
-      if (frame === undefined) break;
-      try {
-        this.messages = decodeClientFrame(frame);
-      } catch (error) {
-        if (!(error instanceof CausewayError)) throw error;
-        this.refuse(error);
-        return;
-      }
+    } while (this.decode());
+    if (this.over) return;
+    if (this.connection.bufferedBytes > UNREAD_BYTES_MAX) this.throttle.pause();
+    else this.throttle.resume();
+  }
+
+  private get isFull(): boolean {
+    return this.requests.full || this.connection.bufferedBytes > UNREAD_BYTES_MAX;
+  }
+
+  /** Takes the next frame to pieces; false if there is none. */
+  private decode(): boolean {
+    this.messages = NO_MESSAGES;
+    this.next = 0;
+    const frame = this.frames.shift();
+    if (frame === undefined) return false;
+    try {
+      this.messages = decodeClientFrame(frame);
+      return true;
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      this.refuse(error);
+      return false;
     }
-    if (this.connection.bufferedBytes > UNREAD_BYTES_MAX) this.wait();
-    else if (this.paused) this.resume();
   }
 
   private handle(message: ReceivedMessage, at: number): void {
     if (!this.greeted) return this.greet(message);
     const { context, session } = this;
-    if (context.stopping && message.type !== 'unwatch' && message.type !== 'hello') {
-      this.fail(message.id, new CausewayError('CAUSEWAY_DRAINING', 'the node is stopping'));
-      return;
-    }
     switch (message.type) {
       case 'request': {
         const { id, operations, transaction } = message;
+        if (context.stopping) return this.fail(id, draining());
         const name = transaction ? 'transaction' : operations[0]!.op;
         const request = this.requests.add(id, name, operations, at);
-        context.step({ type: 'request', session, request, operations });
-        return;
+        return context.step({ type: 'request', session, request, operations });
       }
       case 'invalid':
-        this.fail(message.id, message.error);
-        return;
+        return this.fail(message.id, message.error);
       case 'watch':
-        this.watch(message.id, message.filter);
-        return;
+        return this.watch(message.id, message.filter);
       case 'unwatch':
         this.unwatch(message.watch);
-        this.reply({ type: 'reply', id: message.id, results: [] });
-        return;
+        return this.outbox.answer({ type: 'reply', id: message.id, results: NO_RESULTS });
       default:
-        this.refuse(badFrame('a second hello'));
+        return this.refuse(badFrame('a second hello'));
     }
   }
 
@@ -221,7 +223,7 @@ export class ClientSession implements SessionHandler, ConnectionHandlers {
     this.greeted = true;
     clearTimeout(this.helloTimer);
     const { replica, config } = this.context;
-    this.reply({
+    this.outbox.answer({
       type: 'hello',
       version: CLIENT_PROTOCOL_VERSION,
       replica: replica.id,
@@ -231,111 +233,33 @@ export class ClientSession implements SessionHandler, ConnectionHandlers {
   }
 
   private watch(id: number, filter: WatchFilter): void {
-    if (this.watches.has(id)) {
-      this.fail(id, new CausewayError('CAUSEWAY_BAD_REQUEST', `a watch with the id ${id} is open already`));
-      return;
+    if (this.context.stopping) return this.fail(id, draining());
+    const request = this.watches.add(id);
+    if (request === undefined) {
+      const message = `a watch with the id ${id} is open already`;
+      return this.fail(id, new CausewayError('CAUSEWAY_BAD_REQUEST', message));
     }
-    const request = ++this.lastWatch;
-    this.watches.set(id, request);
-    this.watchIds.set(request, id);
     this.context.step({ type: 'watch', session: this.session, request, filter });
-    this.reply({ type: 'reply', id, results: [] });
+    this.outbox.answer({ type: 'reply', id, results: NO_RESULTS });
   }
 
   /** One that has ended meanwhile is ended all the same. */
   private unwatch(id: number): void {
-    const request = this.watches.get(id);
-    if (request === undefined) return;
-    this.watches.delete(id);
-    this.watchIds.delete(request);
-    this.context.step({ type: 'unwatch', session: this.session, request });
-  }
-
-  private overflow(id: number): void {
-    const request = this.watches.get(id)!;
-    this.unwatch(id);
-    this.endWatch(
-      id,
-      request,
-      new CausewayError(
-        'CAUSEWAY_WATCH_OVERFLOW',
-        'changes came faster than they were read: read the keys anew',
-      ),
-    );
-  }
-
-  private endWatch(id: number, request: number, error: CausewayError): void {
-    this.watches.delete(id);
-    this.watchIds.delete(request);
-    writer.add({ type: 'watch-end', id, error });
+    const request = this.watches.remove(id);
+    if (request !== undefined) this.context.step({ type: 'unwatch', session: this.session, request });
   }
 
   private fail(id: number, error: CausewayError): void {
-    this.reply({ type: 'failure', id, error });
+    this.outbox.answer({ type: 'failure', id, error });
   }
 
-  /** Answers of ours share a frame with each other, and with what the replica answers in the same turn. */
-  private reply(message: NodeMessage): void {
-    if (this.own.length === 0) process.nextTick(() => this.sendOwn());
-    this.own.push(message);
-  }
-
-  private sendOwn(): void {
-    if (this.over || this.own.length === 0) return;
-    this.takeOwn();
-    this.flush();
-  }
-
-  private takeOwn(): void {
-    const { own } = this;
-    if (own.length === 0) return;
-    this.own = [];
-    for (const message of own) writer.add(message);
-  }
-
-  private flush(): void {
-    if (writer.messages === 0) return;
-    const large = writer.length > 2 * REPLY_FRAME_BYTES;
-    this.connection.send(writer.finish());
-    // Its buffer has grown for one large answer.
-    if (large) writer = new NodeFrameWriter();
-  }
-
-  private wait(): void {
-    if (!this.paused) {
-      this.paused = true;
-      this.connection.pause();
-    }
-    this.unreadTimer ??= this.watchProgress();
-  }
-
-  private resume(): void {
-    this.paused = false;
-    this.connection.resume();
-    clearTimeout(this.unreadTimer);
-    this.unreadTimer = undefined;
-  }
-
-  /** Cuts the client if the system could not hand it a byte of what waits until then. */
-  private watchProgress(): NodeJS.Timeout {
-    const { connection } = this;
-    const before = connection.bytesSent - connection.bufferedBytes;
-    return setTimeout(() => {
-      this.unreadTimer = undefined;
-      const waiting = connection.bufferedBytes;
-      if (waiting > 0 && connection.bytesSent - waiting === before) {
-        connection.cut(`it reads nothing: ${waiting} bytes wait for it`);
-      } else if (this.paused) {
-        this.unreadTimer = this.watchProgress();
-      }
-    }, UNREAD_TIMEOUT_MS);
-  }
+  // The end
 
   /** Ends the connection for what the client has done. */
   private refuse(error: CausewayError): void {
-    this.takeOwn();
-    writer.add({ type: 'refused', error });
-    this.flush();
+    this.outbox.begin();
+    this.outbox.add({ type: 'refused', error });
+    this.outbox.end();
     this.end();
     this.connection.close(PROTOCOL_ERROR, error.code);
   }
@@ -344,14 +268,18 @@ export class ClientSession implements SessionHandler, ConnectionHandlers {
     if (this.over) return;
     this.over = true;
     clearTimeout(this.helloTimer);
-    clearTimeout(this.unreadTimer);
     this.frames.length = 0;
     this.messages = NO_MESSAGES;
-    this.own = [];
-    if (this.paused) this.connection.resume();
+    this.outbox.drop();
+    // The other side's goodbye has to be read.
+    this.throttle.resume();
     this.context.hub.close(this.session);
     this.context.ended(this);
   }
+}
+
+function draining(): CausewayError {
+  return new CausewayError('CAUSEWAY_DRAINING', 'the node is stopping');
 }
 
 function badFrame(message: string): CausewayError {
