@@ -163,12 +163,12 @@ export class Replica {
       case 'link-closed':
         return this.neighbours.closed(event.link, event.reason, now);
       case 'loaded':
-        return this.store.loaded(event.id, event.values);
+        return this.store.reads.loaded(event.id, event.values);
       case 'scanned':
-        return this.store.scanned(event.id, event.entries);
+        return this.store.reads.scanned(event.id, event.entries);
       case 'read-failed':
         this.env.log.error({ error: event.error }, 'reading the store failed');
-        return this.store.readFailed(event.id);
+        return this.store.reads.failed(event.id);
       case 'write-failed':
         return this.writeFailed(event.error);
       case 'store-reopened':
@@ -196,8 +196,8 @@ export class Replica {
     }
     const batch = writeInFlight || this.readOnly ? undefined : store.seal();
     const outbox = store.takeOutbox();
-    const loads = store.takeLoads();
-    const scans = store.takeScans();
+    const loads = store.reads.takeLoads();
+    const scans = store.reads.takeScans();
     if (batch === undefined && outbox.length === 0 && loads.length === 0 && scans.length === 0)
       return undefined;
     // What was sealed has made room for what had to wait.

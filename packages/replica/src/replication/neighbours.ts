@@ -315,7 +315,7 @@ export class Neighbours {
     link.state = 'up';
     this.refused.delete(link.replica);
     this.up.set(link.replica, link);
-    this.env.log.info({ peer: link.replica, region: link.member?.region }, 'linked');
+    this.env.log.info({ peer: link.replica }, 'linked');
     this.intake.linkUp(link, now);
     this.gossip(link, now);
   }

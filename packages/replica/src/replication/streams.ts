@@ -110,7 +110,7 @@ export class Streams {
     then: (entries: readonly ScanEntry[]) => void,
   ): void {
     const bytesMax = Math.min(LOG_READ_BYTES, Math.max(stream.credit, 1));
-    this.store.scan(range, CHUNK_TRANSACTIONS_MAX, bytesMax, (entries) => {
+    this.store.reads.scan(range, CHUNK_TRANSACTIONS_MAX, bytesMax, (entries) => {
       if (this.streams.get(stream.origin) !== stream) return;
       if (entries !== undefined) return then(entries);
       // The next credit, commit or subscription tries again.

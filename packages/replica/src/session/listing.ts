@@ -72,7 +72,9 @@ export class KeyListing {
     if (type === undefined) return this.answer(undefined);
     const range = this.rangeOf(type);
     const from = this.from ?? range.from;
-    this.store.scan({ from, to: range.to }, PAGE_ENTRIES, PAGE_BYTES, (entries) => this.take(type, entries));
+    this.store.reads.scan({ from, to: range.to }, PAGE_ENTRIES, PAGE_BYTES, (entries) =>
+      this.take(type, entries),
+    );
   }
 
   private take(type: KeyType, entries: readonly ScanEntry[] | undefined): void {
@@ -132,7 +134,7 @@ export class KeyListing {
   /** A set whose size is being counted: it is listed when one element is live. */
   private probe(key: string, after: Uint8Array | undefined, then: () => void): void {
     const slot = this.store.set(key);
-    this.store.scan(elementRange(key, after), PAGE_ENTRIES, PAGE_BYTES, (entries) => {
+    this.store.reads.scan(elementRange(key, after), PAGE_ENTRIES, PAGE_BYTES, (entries) => {
       const through = slot.meta.clear?.through ?? NOTHING;
       this.store.release(slot);
       if (entries === undefined) return this.fail();

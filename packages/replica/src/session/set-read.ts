@@ -110,7 +110,7 @@ export class SetRead {
   private readOn(after: Uint8Array | undefined): void {
     this.reading = true;
     const range = elementRange(this.slot.userKey, after);
-    this.store.scan(range, PAGE_ENTRIES, PAGE_BYTES, (entries) => this.scannedPage(entries));
+    this.store.reads.scan(range, PAGE_ENTRIES, PAGE_BYTES, (entries) => this.scannedPage(entries));
   }
 
   private scannedPage(entries: readonly ScanEntry[] | undefined): void {

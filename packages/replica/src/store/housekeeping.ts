@@ -132,7 +132,7 @@ export class Housekeeping {
           const watch = store.watchElements(key);
           const { cursor } = purge;
           const range = elementRange(key, cursor.length === 0 ? undefined : cursor);
-          store.scan(range, HOUSEKEEPING_RECORDS, SCAN_BYTES, (entries) => {
+          store.reads.scan(range, HOUSEKEEPING_RECORDS, SCAN_BYTES, (entries) => {
             this.purgePage(set, purge, watch, entries);
           });
         });
@@ -228,7 +228,7 @@ export class Housekeeping {
 
   private expireStep(wall: number): void {
     const { store } = this;
-    store.scan(dueRange(KIND.expiry, wall), HOUSEKEEPING_RECORDS, SCAN_BYTES, (due) => {
+    store.reads.scan(dueRange(KIND.expiry, wall), HOUSEKEEPING_RECORDS, SCAN_BYTES, (due) => {
       if (due === undefined || due.length === 0) return this.findNextExpiry();
       const slots = due.map((entry) => store.slotOf(restOfTimedKey(entry.key)) as RegisterSlot);
       this.schedule({
@@ -259,7 +259,7 @@ export class Housekeeping {
   }
 
   private findNextExpiry(): void {
-    this.store.scan(kindRange(KIND.expiry), 1, SCAN_BYTES, (first) => {
+    this.store.reads.scan(kindRange(KIND.expiry), 1, SCAN_BYTES, (first) => {
       const entry = first?.[0];
       this.expiring = false;
       this.nextExpiry = Math.min(
@@ -284,7 +284,7 @@ export class Housekeeping {
   /** `kept`: entries so far whose evidence had to stay. */
   private compactStep(origin: ReplicaId, stable: VersionVector, range: KeyRange, kept: number): void {
     const { store } = this;
-    store.scan(range, HOUSEKEEPING_RECORDS, SCAN_BYTES, (entries) => {
+    store.reads.scan(range, HOUSEKEEPING_RECORDS, SCAN_BYTES, (entries) => {
       const last = entries?.at(-1);
       if (entries === undefined || last === undefined) {
         this.compacting = false;
@@ -386,7 +386,7 @@ export class Housekeeping {
     if (this.forgetting) return;
     this.forgetting = true;
     const { store } = this;
-    store.scan(dueRange(KIND.resultExpiry, now.wall), HOUSEKEEPING_RECORDS, SCAN_BYTES, (due) => {
+    store.reads.scan(dueRange(KIND.resultExpiry, now.wall), HOUSEKEEPING_RECORDS, SCAN_BYTES, (due) => {
       this.forgetting = false;
       if (due === undefined || due.length === 0) return;
       const slots = due.map(({ key }) => store.result(decodeText(restOfTimedKey(key))));
@@ -426,7 +426,7 @@ export class Housekeeping {
 
   private cutStep(origin: ReplicaId, through: number): void {
     const { store } = this;
-    store.scan(logRange(origin, 0, through + 1), HOUSEKEEPING_RECORDS, SCAN_BYTES, (entries) => {
+    store.reads.scan(logRange(origin, 0, through + 1), HOUSEKEEPING_RECORDS, SCAN_BYTES, (entries) => {
       // A chunk ends where the next one starts, so the last one of a page stays for the next.
       const done = (entries ?? []).slice(0, -1);
       if (done.length === 0) {

@@ -40,7 +40,6 @@ export abstract class Slot {
   /** Users that need it to stay. */
   pins = 0;
   loaded = false;
-  loading = false;
   /** Used since the cache looked at it last. */
   recent = false;
   /** What the transaction that is running has made of it. */

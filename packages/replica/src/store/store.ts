@@ -12,32 +12,25 @@
  *   are read again.
  */
 import { Digest, type Dot, Hasher, HybridClock, type ReplicaId, type VersionVector } from '@causeway/crdt';
-import {
-  ByteWriter,
-  CausewayError,
-  ChunkWriter,
-  type RecordDelta,
-  sealValue,
-  unsealValue,
-} from '@causeway/protocol';
+import { ByteWriter, CausewayError, ChunkWriter, type RecordDelta, sealValue } from '@causeway/protocol';
 import { assert } from '../assert.js';
 import type { Environment, Now } from '../environment.js';
-import type { ScanEntry, StoredReplica } from '../events.js';
+import type { StoredReplica } from '../events.js';
 import { CHUNK_TRANSACTIONS_MAX, COMMIT_BYTES_MAX } from '../limits.js';
-import type { Batch, Load, Scan, Send } from '../ready.js';
+import type { Batch, Send } from '../ready.js';
 import { Commit, type LoggedChunk } from './commit.js';
 import {
   bytesText,
   decodeText,
   elementKey,
   IDENTITY_KEY,
-  type KeyRange,
   KIND,
   logKey,
   REPLICA_KEY,
   splitElementKey,
   textKey,
 } from './keyspace.js';
+import { Reads } from './reads.js';
 import { decodeIdentity, decodeReplicaRecord, encodeReplicaRecord } from './replica-record.js';
 import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
 import { SlotCache } from './slot-cache.js';
@@ -75,14 +68,9 @@ export class Store {
   private root = new Digest();
   private readonly hasher = new Hasher();
   private readonly writer = new ByteWriter(4096);
+  readonly reads: Reads;
   private readonly slots = new SlotCache();
   private readonly watches = new Set<RangeWatch>();
-  private wantLoads: Slot[] = [];
-  private readonly loads = new Map<number, readonly Slot[]>();
-  private wantScans: Scan[] = [];
-  private readonly scans = new Map<number, (entries: readonly ScanEntry[] | undefined) => void>();
-  private nextRead = 1;
-
   private forming = new Commit(1);
   private inFlight: Commit | undefined;
   private durableNumber = 0;
@@ -93,10 +81,11 @@ export class Store {
   constructor(
     stored: StoredReplica,
     private readonly start: number,
-    private readonly env: Environment,
+    env: Environment,
   ) {
     this.self = decodeIdentity(valueOf(stored, IDENTITY_KEY));
     this.clock = new HybridClock(this.self);
+    this.reads = new Reads(this.slots, env.log);
     this.restore(stored);
   }
 
@@ -184,74 +173,6 @@ export class Store {
 
   unwatch(watch: RangeWatch): void {
     this.watches.delete(watch);
-  }
-
-  // Reads
-
-  scan(
-    range: KeyRange,
-    entriesMax: number,
-    bytesMax: number,
-    then: (entries: readonly ScanEntry[] | undefined) => void,
-  ): void {
-    const id = this.nextRead++;
-    this.wantScans.push({ id, from: range.from, to: range.to, entriesMax, bytesMax });
-    this.scans.set(id, then);
-  }
-
-  takeLoads(): Load[] {
-    if (this.wantLoads.length === 0) return [];
-    const slots = this.wantLoads;
-    this.wantLoads = [];
-    const id = this.nextRead++;
-    this.loads.set(id, slots);
-    return [{ id, keys: slots.map((slot) => slot.key) }];
-  }
-
-  takeScans(): Scan[] {
-    const scans = this.wantScans;
-    if (scans.length > 0) this.wantScans = [];
-    return scans;
-  }
-
-  loaded(id: number, values: readonly (Uint8Array | undefined)[]): void {
-    const slots = this.loads.get(id);
-    if (slots === undefined) return;
-    this.loads.delete(id);
-    this.slots.trim();
-    slots.forEach((slot, index) => {
-      slot.loading = false;
-      if (slot.loaded) return;
-      slot.loaded = true;
-      const value = values[index];
-      if (value === undefined) return;
-      this.slots.resize(slot, slot.key.length + value.length);
-      try {
-        slot.decode(unsealValue(slot.key, value));
-      } catch (error) {
-        // Absent means unknown: what arrives is joined all the same, and repair brings the rest back.
-        this.env.log.error({ key: slot.id, error }, 'a stored record is damaged and is treated as lost');
-        slot.corrupt = true;
-      }
-    });
-  }
-
-  scanned(id: number, entries: readonly ScanEntry[] | undefined): void {
-    const then = this.scans.get(id);
-    if (then === undefined) return;
-    this.scans.delete(id);
-    then(entries);
-  }
-
-  /** A read failed: records of a load are asked for again, a scan is told. */
-  readFailed(id: number): void {
-    const slots = this.loads.get(id);
-    if (slots !== undefined) {
-      this.loads.delete(id);
-      this.wantLoads.push(...slots);
-      return;
-    }
-    this.scanned(id, undefined);
   }
 
   // Changes
@@ -420,10 +341,7 @@ export class Store {
     this.durableNumber = number - 1;
     this.openChunk = undefined;
     this.slots.clear();
-    this.loads.clear();
-    this.wantLoads = [];
-    this.wantScans = [];
-    this.scans.clear();
+    this.reads.clear();
     this.watches.clear();
     return lost;
   }
@@ -494,9 +412,8 @@ export class Store {
     let slot = this.slots.get(id);
     if (slot === undefined || (slot.corrupt && slot.pins === 0)) {
       slot = make(id);
-      slot.loading = true;
       slot.bytes = slot.key.length;
-      this.wantLoads.push(slot);
+      this.reads.load(slot);
       this.slots.add(slot);
     }
     assert(slot instanceof kind, 'an id names one kind');

@@ -1,0 +1,101 @@
+/**
+ * Reads: what is wanted of the store, as point reads of records and as scans of ranges, until their answers come.
+ *
+ * Invariant: after `clear` no answer to an earlier question reaches anybody.
+ */
+import { unsealValue } from '@causeway/protocol';
+import type { Log } from '../environment.js';
+import type { ScanEntry } from '../events.js';
+import type { Load, Scan } from '../ready.js';
+import type { KeyRange } from './keyspace.js';
+import type { Slot } from './slot.js';
+import type { SlotCache } from './slot-cache.js';
+
+/** `undefined`: the read failed. */
+type Scanned = (entries: readonly ScanEntry[] | undefined) => void;
+
+export class Reads {
+  private wantLoads: Slot[] = [];
+  private wantScans: Scan[] = [];
+  private readonly loads = new Map<number, readonly Slot[]>();
+  private readonly scans = new Map<number, Scanned>();
+  private nextId = 1;
+
+  constructor(
+    private readonly slots: SlotCache,
+    private readonly log: Log,
+  ) {}
+
+  load(slot: Slot): void {
+    this.wantLoads.push(slot);
+  }
+
+  /** [from, to) on one snapshot; ends at whichever bound comes first, with at least one entry if there is any. */
+  scan(range: KeyRange, entriesMax: number, bytesMax: number, then: Scanned): void {
+    const id = this.nextId++;
+    this.wantScans.push({ id, from: range.from, to: range.to, entriesMax, bytesMax });
+    this.scans.set(id, then);
+  }
+
+  takeLoads(): readonly Load[] {
+    if (this.wantLoads.length === 0) return NO_LOADS;
+    const slots = this.wantLoads;
+    this.wantLoads = [];
+    const id = this.nextId++;
+    this.loads.set(id, slots);
+    return [{ id, keys: slots.map((slot) => slot.key) }];
+  }
+
+  takeScans(): readonly Scan[] {
+    const scans = this.wantScans;
+    if (scans.length > 0) this.wantScans = [];
+    return scans;
+  }
+
+  loaded(id: number, values: readonly (Uint8Array | undefined)[]): void {
+    const slots = this.loads.get(id);
+    if (slots === undefined) return;
+    this.loads.delete(id);
+    slots.forEach((slot, index) => {
+      this.fill(slot, values[index]);
+    });
+    this.slots.trim();
+  }
+
+  scanned(id: number, entries: readonly ScanEntry[] | undefined): void {
+    const then = this.scans.get(id);
+    if (then === undefined) return;
+    this.scans.delete(id);
+    then(entries);
+  }
+
+  /** Records are asked for again; a scan is told. */
+  failed(id: number): void {
+    const slots = this.loads.get(id);
+    if (slots === undefined) return this.scanned(id, undefined);
+    this.loads.delete(id);
+    this.wantLoads.push(...slots);
+  }
+
+  clear(): void {
+    this.wantLoads = [];
+    this.wantScans = [];
+    this.loads.clear();
+    this.scans.clear();
+  }
+
+  private fill(slot: Slot, value: Uint8Array | undefined): void {
+    slot.loaded = true;
+    if (value === undefined) return;
+    this.slots.resize(slot, slot.key.length + value.length);
+    try {
+      slot.decode(unsealValue(slot.key, value));
+    } catch (error) {
+      // Absent means unknown: what arrives is joined all the same, and repair brings the rest back.
+      this.log.error({ key: slot.id, error }, 'a stored record is damaged and is treated as lost');
+      slot.corrupt = true;
+    }
+  }
+}
+
+const NO_LOADS: readonly Load[] = [];
