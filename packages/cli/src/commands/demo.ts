@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { Cluster } from '../cluster/cluster.js';
+import { DELAYS_SOURCE, placeName, REGIONS } from '../demo/plan.js';
 import { drawLine, drawPicture, type Picture } from '../demo/screen.js';
 import { type Ending, type Stage, Story } from '../demo/story.js';
 import { tryIt } from '../demo/try-it.js';
@@ -17,12 +18,17 @@ interface DemoFlags {
 
 /** Between two lines of output that is no terminal. Milliseconds. */
 const LINE_EVERY_MS = 2_000;
+const PLACES = REGIONS.map(({ name }) => placeName(name)).join(', ');
 
 export function demoCommand(output: Output): Command {
   return new Command('demo')
     .description('show three regions at work on this machine: cut one off, heal it, see all converge')
     .option('--once', 'end after the story: exit code 0 when the three digests are equal, else 1')
     .option('--keep <dir>', 'keep the data in this directory; default: a temporary one that is removed')
+    .addHelpText(
+      'after',
+      `\nDelays: half of the round trips between ${PLACES}, published by ${DELAYS_SOURCE}.`,
+    )
     .action((flags: DemoFlags) => run(flags, output));
 }
 
@@ -84,9 +90,9 @@ function onSignals(first: () => void): () => void {
 }
 
 function summary({ digests, equal, cluster }: Ending, { colors }: Output): string[] {
-  const rows = cluster.nodes.map(({ region }, index) => `  ${region.padEnd(9)} ${digests[index]}`);
-  const verdict = equal ? colors.green('equal') : colors.red('NOT equal');
-  return ['', `Digests of all live records: ${verdict}`, ...rows];
+  if (equal) return ['', `${colors.green('All three are equal.')} Digest: ${digests[0]}`];
+  const rows = cluster.nodes.map(({ region }, index) => `  ${region}  ${digests[index]}`);
+  return ['', colors.red('The regions differ:'), ...rows];
 }
 
 /** A terminal: the story scrolls above a picture that is drawn over. */

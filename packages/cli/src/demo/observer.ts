@@ -20,7 +20,7 @@ export interface ObservedRegion {
 export interface ObservedFlow {
   readonly from: string;
   readonly to: string;
-  /** Newest lag; undefined while none is known. Milliseconds. */
+  /** Median of the newest lags; undefined while none is known. Milliseconds. */
   readonly lagMs: number | undefined;
   /** How long the oldest write has been waiting for an acknowledgement, if that is more than the way explains. Seconds. */
   readonly stalledSeconds: number | undefined;
@@ -42,11 +42,14 @@ export interface ObservedNode {
 
 /** Beyond there and back, before a flow counts as stalled. Milliseconds. */
 const STALL_MS = 400;
+/** Looks that a lag is the median of: single ones jump with whatever else the machine does. */
+const RECENT_LOOKS = 7;
 
 export class Observer {
   /** Lags seen while `sampling`, by `from>to`. Milliseconds. */
   readonly samples = new Map<string, number[]>();
   sampling = false;
+  private readonly recent = new Map<string, number[]>();
   private conflict: Conflict | undefined;
   private conflictsAfter: string | undefined;
 
@@ -59,7 +62,6 @@ export class Observer {
       this.readConflict(),
     ]);
     const flows = statuses.flatMap((status) => this.flowsFrom(status, statuses));
-    if (this.sampling) for (const flow of flows) this.sample(flow);
     return {
       regions: regions.map((region, index) => ({ ...region, ...digestOf(statuses[index]!) })),
       flows,
@@ -75,20 +77,21 @@ export class Observer {
       const sent = origin.peers.find(({ replica }) => replica === at.replica);
       const waitingMs = (sent?.unacknowledgedSeconds ?? 0) * 1_000;
       const stalled = waitingMs > 2 * oneWayMs(origin.region, at.region) + STALL_MS;
+      const flow = `${origin.region}>${at.region}`;
+      if (received?.lagMs != null && !stalled) this.sample(flow, received.lagMs);
       return {
         from: origin.region,
         to: at.region,
-        lagMs: received?.lagMs ?? undefined,
+        lagMs: median(this.recent.get(flow) ?? []),
         stalledSeconds: stalled ? waitingMs / 1_000 : undefined,
         connected: sent?.state === 'connected',
       };
     });
   }
 
-  private sample({ from, to, lagMs, stalledSeconds }: ObservedFlow): void {
-    if (lagMs === undefined || stalledSeconds !== undefined) return;
-    const name = `${from}>${to}`;
-    this.samples.set(name, [...(this.samples.get(name) ?? []), lagMs]);
+  private sample(flow: string, lagMs: number): void {
+    this.recent.set(flow, [...(this.recent.get(flow) ?? []), lagMs].slice(-RECENT_LOOKS));
+    if (this.sampling) this.samples.set(flow, [...(this.samples.get(flow) ?? []), lagMs]);
   }
 
   private async readConflict(): Promise<void> {

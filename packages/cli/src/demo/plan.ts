@@ -16,7 +16,7 @@ export const REGIONS: readonly DemoRegion[] = [
 export const FAR = 'ap-south';
 
 const matrix = regionMatrix('world');
-export const MATRIX_SOURCE = matrix.source;
+export const DELAYS_SOURCE = matrix.source;
 
 /** One-way delay between two regions of the demo. Milliseconds. */
 export function oneWayMs(from: string, to: string): number {

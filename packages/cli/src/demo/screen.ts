@@ -1,5 +1,5 @@
 /** The picture of the demo as lines of text. Pure; made for 80 columns, and for 24 lines with room for the story. */
-import { describeSide, regionOf } from '../commands/conflicts.js';
+import { regionOf } from '../commands/conflicts.js';
 import type { Colors } from '../terminal/output.js';
 import { clip, count, milliseconds, padEnd, seconds, widthOf } from '../terminal/text.js';
 import type { Observation, ObservedFlow, ObservedRegion } from './observer.js';
@@ -15,6 +15,8 @@ export interface Picture {
 
 const LABEL_COLUMNS = 19;
 const COLUMNS_MAX = 100;
+/** Of a value in a conflict. */
+const VALUE_COLUMNS = 20;
 
 export function drawPicture(picture: Picture, terminalColumns: number, colors: Colors): string[] {
   const columns = Math.min(terminalColumns, COLUMNS_MAX) - 1;
@@ -85,8 +87,10 @@ function describeFlow(flows: readonly ObservedFlow[], from: string, to: string, 
 function describeConflict(conflict: Observation['conflict']): string {
   if (conflict === undefined) return 'none yet';
   const { type, key, winner, loser } = conflict;
+  const shown = (value: unknown) =>
+    value === undefined ? 'its removal' : clip(JSON.stringify(value), VALUE_COLUMNS);
   const what = type === 'register' ? key : `${type} ${key}`;
-  return `${what}: ${describeSide(winner)} of ${regionOf(winner)} stays, ${describeSide(loser)} lost`;
+  return `${what}: ${shown(winner.value)} (${regionOf(winner)}) beats ${shown(loser.value)}`;
 }
 
 /** The same on one line, for output that is no terminal. */

@@ -13,17 +13,7 @@ import { isFree } from '../cluster/ports.js';
 import { openDatabase } from '../node-api.js';
 import { count, milliseconds, seconds } from '../terminal/text.js';
 import { median, type ObservedNode, Observer } from './observer.js';
-import {
-  DURATIONS,
-  FAR,
-  JITTER_MS,
-  MATRIX_SOURCE,
-  oneWayMs,
-  type Phase,
-  PORTS,
-  placeName,
-  REGIONS,
-} from './plan.js';
+import { DURATIONS, FAR, JITTER_MS, oneWayMs, type Phase, PORTS, placeName, REGIONS } from './plan.js';
 import type { Picture } from './screen.js';
 import { Workload } from './workload.js';
 
@@ -131,12 +121,11 @@ export class Story {
 
   private async work(observer: Observer): Promise<void> {
     this.phase = 'work';
-    const pairs = pairsOfRegions().map(([a, b]) => `${a}–${b} ${milliseconds(oneWayMs(a, b))}`);
-    this.stage.say(`Links between them take, one way: ${pairs.join(', ')}.`);
-    this.stage.say(
-      `  Distances of ${REGIONS.map(({ name }) => placeName(name)).join(', ')}: ${MATRIX_SOURCE}.`,
-    );
-    this.stage.say('Each takes writes at once; the others learn of them one link later.');
+    const places = REGIONS.map(({ name }) => placeName(name)).join(', ');
+    const delays = pairsOfRegions().map(([a, b]) => `${pairName(a, b)} ${milliseconds(oneWayMs(a, b))}`);
+    this.stage.say(`Links as long as between ${places}; one way:`);
+    this.stage.say(`  ${delays.join(', ')} (half of published round trips).`);
+    this.stage.say('Each region takes writes at once; the others learn of them one link later.');
     for (const { workload } of this.nodes) workload.start();
     await delay(WARM_UP_MS, undefined, { signal: this.signal });
     observer.sampling = true;
@@ -147,9 +136,10 @@ export class Story {
         ...(observer.samples.get(`${a}>${b}`) ?? []),
         ...(observer.samples.get(`${b}>${a}`) ?? []),
       ];
-      return `${a}–${b} ${milliseconds(median(both) ?? Number.NaN)}`;
+      const lag = median(both);
+      return `${pairName(a, b)} ${lag === undefined ? 'unknown' : milliseconds(lag)}`;
     });
-    this.stage.say(`Lag measured, median: ${lags.join(', ')}.`);
+    this.stage.say(`  Lag measured, median: ${lags.join(', ')}.`);
   }
 
   private async cut(cluster: Cluster): Promise<void> {
@@ -229,6 +219,11 @@ export class Story {
 function pairsOfRegions(): [string, string][] {
   const names = REGIONS.map(({ name }) => name);
   return names.flatMap((a, index) => names.slice(index + 1).map((b): [string, string] => [a, b]));
+}
+
+/** eu–us of eu-west and us-east. */
+function pairName(a: string, b: string): string {
+  return [a, b].map((region) => region.split('-')[0]).join('–');
 }
 
 function unionOf(statuses: readonly NodeStatus[]): Record<string, number> {

@@ -11,11 +11,11 @@ export interface RegionUrls {
 export function tryIt(regions: readonly RegionUrls[], colors: Colors): string[] {
   const [first, second, third] = regions;
   if (first === undefined || second === undefined || third === undefined) return [];
-  const admins = regions.map(({ admin }) => admin).join(',');
+  const admins = regions.map(({ admin }) => new URL(admin).host).join(',');
   const comment = (text: string) => colors.dim(`  # ${text}`);
   const command = (text: string) => `  ${colors.cyan(text)}`;
   return [
-    `${colors.bold('Your turn.')} The regions run until Ctrl-C; in another terminal, in this folder:`,
+    `${colors.bold('Your turn.')} The regions run until Ctrl-C. In another terminal, in this folder:`,
     '',
     comment('a like in Sydney, read in London'),
     command(`curl -X POST ${third.http}/v1/counters/${KEYS.likes} -d '{"by": 5}'`),
