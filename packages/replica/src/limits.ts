@@ -33,6 +33,8 @@ export const DIAL_TIMEOUT_MS = 1_500;
 export const HANDSHAKE_TIMEOUT_MS = 3_000;
 export const REDIAL_MIN_MS = 50;
 export const REDIAL_MAX_MS = 500;
+/** After a refusal, which only an operator can mend. */
+export const REFUSED_REDIAL_MS = 5_000;
 /** Acknowledgements of one turn share a frame: at most this old. */
 export const ACK_DELAY_MS = 2;
 /** A chunk that waits this long for another origin's has that origin taken from its sender. */

@@ -51,7 +51,8 @@ export class Replica {
   private draining = false;
   /** Its store refuses writes; what it has is served. */
   private readOnly = false;
-  private amnesia: string | undefined;
+  /** Why its identity is not to be used for new writes. */
+  private fault: { code: 'CAUSEWAY_AMNESIA' | 'CAUSEWAY_DUPLICATE_IDENTITY'; message: string } | undefined;
   private dirty = true;
 
   private constructor(
@@ -91,7 +92,10 @@ export class Replica {
       env,
       {
         answered: (address, hello) => this.readiness.answered(address, hello.versionVector),
-        amnesia: (message) => this.forgot(message),
+        untrusted: (code, message) => this.distrust(code, message),
+        linked: () => {
+          if (this.fault?.code === 'CAUSEWAY_DUPLICATE_IDENTITY') this.fault = undefined;
+        },
         reported: (replica) => this.reported(replica),
       },
       now,
@@ -248,7 +252,7 @@ export class Replica {
       region: this.config.region,
       ready: reasons.length === 0,
       reasons,
-      writable: !this.readOnly && this.amnesia === undefined,
+      writable: !this.readOnly && this.fault === undefined,
       versionVector: new Map(this.store.durable),
       digest: this.store.durableRoot.toHex(),
       settled: this.housekeeping.isSettled(now),
@@ -335,8 +339,8 @@ export class Replica {
       return new CausewayError('CAUSEWAY_DRAINING', 'the node is stopping: send the request to another');
     }
     if (onlyReads) return undefined;
-    if (this.amnesia !== undefined) {
-      return new CausewayError('CAUSEWAY_AMNESIA', `${this.amnesia}: it takes no writes`);
+    if (this.fault !== undefined) {
+      return new CausewayError(this.fault.code, `${this.fault.message}: the node takes no writes`);
     }
     if (this.readOnly) {
       return new CausewayError(
@@ -352,14 +356,17 @@ export class Replica {
     if (!this.readiness.isReady) reasons.push('joining');
     if (this.draining) reasons.push('draining');
     if (this.readOnly) reasons.push('read-only');
-    if (this.amnesia !== undefined) reasons.push('amnesia');
+    if (this.fault !== undefined) {
+      reasons.push(this.fault.code === 'CAUSEWAY_AMNESIA' ? 'amnesia' : 'duplicate-identity');
+    }
     if (!this.readiness.isReady && this.intake.unreachable.length > 0) reasons.push('needs-repair');
     return reasons;
   }
 
-  private forgot(message: string): void {
-    if (this.amnesia === undefined) this.env.log.error({ code: 'CAUSEWAY_AMNESIA' }, message);
-    this.amnesia = message;
+  private distrust(code: 'CAUSEWAY_AMNESIA' | 'CAUSEWAY_DUPLICATE_IDENTITY', message: string): void {
+    if (this.fault?.code !== code) this.env.log.error({ code }, message);
+    // Once amnesic, only a new directory helps.
+    if (this.fault?.code !== 'CAUSEWAY_AMNESIA') this.fault = { code, message };
   }
 
   private writeFailed(error: unknown): void {

@@ -8,7 +8,7 @@
 import type { ReplicaId } from '@causeway/crdt';
 import type { Environment, Now } from '../environment.js';
 import type { LinkId } from '../events.js';
-import { REDIAL_MAX_MS, REDIAL_MIN_MS } from '../limits.js';
+import { REDIAL_MAX_MS, REDIAL_MIN_MS, REFUSED_REDIAL_MS } from '../limits.js';
 
 interface Target {
   readonly address: string;
@@ -61,11 +61,22 @@ export class Dialer {
     const target = this.targets.get(address);
     if (target === undefined) return;
     target.replica = replica;
-    target.backoffMs = REDIAL_MIN_MS;
     if (!target.seed) return;
     for (const other of [...this.targets.values()]) {
       if (other !== target && other.replica === replica && !other.seed) this.targets.delete(other.address);
     }
+  }
+
+  /** The handshake over a dial of ours is done. */
+  linked(address: string): void {
+    const target = this.targets.get(address);
+    if (target !== undefined) target.backoffMs = REDIAL_MIN_MS;
+  }
+
+  /** Who answered wants no link: it is asked again now and then, should an operator have mended the cause. */
+  refused(address: string): void {
+    const target = this.targets.get(address);
+    if (target !== undefined) target.backoffMs = REFUSED_REDIAL_MS;
   }
 
   ended(link: LinkId, now: Now): void {

@@ -33,8 +33,10 @@ import { liveChunks } from './streams.js';
 export interface NeighbourEvents {
   /** A peer has said what it holds, in its hello: `address` where it was dialled. */
   answered(address: string | undefined, hello: PeerHello): void;
-  /** This replica's own state is not to be trusted. */
-  amnesia(message: string): void;
+  /** This replica is not to be trusted with its identity. */
+  untrusted(code: 'CAUSEWAY_AMNESIA' | 'CAUSEWAY_DUPLICATE_IDENTITY', message: string): void;
+  /** A peer has found nothing wrong with it. */
+  linked(): void;
   /** A member's report has moved. */
   reported(replica: ReplicaId): void;
 }
@@ -249,7 +251,7 @@ export class Neighbours {
     if (hello.start === this.start) return this.end(link, 'dialled itself', this.store.now);
     const message =
       'another node runs with the same data directory, or a copy of it: stop one of the two, and start it with a new directory';
-    this.env.log.error({ code: 'CAUSEWAY_DUPLICATE_IDENTITY' }, message);
+    this.events.untrusted('CAUSEWAY_DUPLICATE_IDENTITY', message);
     this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
   }
 
@@ -262,7 +264,7 @@ export class Neighbours {
     if (other === undefined || other.start === start) return false;
     if (other.challenge?.answered === true) {
       const message = `two nodes run as ${replica}: one of them is a copy and must start with a new directory`;
-      this.env.log.error({ peer: replica, code: 'CAUSEWAY_DUPLICATE_IDENTITY' }, message);
+      this.complain(replica, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
       this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
       return true;
     }
@@ -302,7 +304,7 @@ export class Neighbours {
       seq === own && seq > 0 && start !== 0 && start !== this.store.durableStarts.get(this.store.self);
     if (seq > own || otherStart || !dominates(this.store.durable, versionVector)) {
       const message = `${link.replica} has seen writes of this node that it no longer has: its data directory was rolled back`;
-      this.events.amnesia(message);
+      this.events.untrusted('CAUSEWAY_AMNESIA', message);
       return this.refuse(link, 'CAUSEWAY_AMNESIA', message);
     }
     link.sound = true;
@@ -316,19 +318,29 @@ export class Neighbours {
     this.refused.delete(link.replica);
     this.up.set(link.replica, link);
     this.env.log.info({ peer: link.replica }, 'linked');
+    if (link.address !== undefined) this.dialer.linked(link.address);
+    this.events.linked();
     this.intake.linkUp(link, now);
     this.gossip(link, now);
   }
 
   private refusedBy(link: Link, code: string, message: string): void {
-    const peer = link.member?.replica;
-    this.env.log.error({ peer, code }, `refused by a peer: ${message}`);
-    if (peer !== undefined) this.refused.set(peer, message);
+    if (link.member !== undefined)
+      this.complain(link.member.replica, code, `refused by the peer: ${message}`);
+    if (code === 'CAUSEWAY_DUPLICATE_IDENTITY') this.events.untrusted(code, message);
+    if (link.address !== undefined) this.dialer.refused(link.address);
     this.end(link, 'refused', this.store.now);
+  }
+
+  /** Loudly, but once for each peer until it changes. */
+  private complain(peer: ReplicaId, code: string, message: string): void {
+    if (this.refused.get(peer) !== message) this.env.log.error({ peer, code }, message);
+    this.refused.set(peer, message);
   }
 
   private refuse(link: Link, code: string, message: string): void {
     link.send({ type: 'refuse', code, message });
+    if (link.address !== undefined) this.dialer.refused(link.address);
     this.end(link, code, this.store.now);
   }
 

@@ -59,7 +59,6 @@ export class Store {
   durableRoot = new Digest();
   /** Chunks of the commit that has just become durable. */
   onDurableChunks: (chunks: readonly LoggedChunk[], now: Now) => void = () => {};
-  onDurable: (now: Now) => void = () => {};
 
   /** A register will expire; a set has been cleared. */
   expiryWanted: (at: number) => void = () => {};
@@ -329,7 +328,6 @@ export class Store {
     for (const send of commit.after) this.outbox.push(send);
     for (const task of commit.whenDurable) task(now);
     if (commit.chunks.length > 0) this.onDurableChunks(commit.chunks, now);
-    this.onDurable(now);
   }
 
   /** Nothing of the commits in flight and forming is durable: forgets them, with all that they had changed. */
