@@ -22,7 +22,7 @@ import {
 } from './client-limits.js';
 import { failure, rawAnswer } from './http-answer.js';
 import { HttpApi } from './http-api.js';
-import { checkAsked, checkForm, checkOrigin, checkUpgrade } from './http-headers.js';
+import { checkAsked, checkForm, checkOrigin, checkUpgrade, headWithoutUpgrade } from './http-headers.js';
 import { closeListener, listen } from './listener.js';
 import { acceptWebSockets, type Connection, type ConnectionHandlers } from './websocket.js';
 import { ClientSession, type SessionContext } from './ws-session.js';
@@ -110,12 +110,16 @@ class ClientPort implements ClientServer {
   }
 
   private upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    socket.on('error', () => socket.destroy());
     // The answers of requests under way would come between its frames.
     if (!this.api.release(socket)) {
       socket.destroy();
       return;
     }
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      this.serveInstead(request, socket, head);
+      return;
+    }
+    socket.on('error', () => socket.destroy());
     try {
       checkOrigin(request, this.options.config.allowOrigin);
       checkForm(request);
@@ -130,6 +134,15 @@ class ClientPort implements ClientServer {
     this.upgrading = socket;
     this.gate.emit('upgrade', request, socket, head);
     this.upgrading = undefined;
+  }
+
+  /**
+   * A server may ignore an Upgrade, and some HTTP clients ask for HTTP/2 with each first request; Node cannot ignore
+   * it for some requests only. So the request goes through the parser again, without the header.
+   */
+  private serveInstead(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
+    this.server.emit('connection', socket);
   }
 
   /** Called within `upgrade`. */

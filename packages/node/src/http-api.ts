@@ -92,6 +92,9 @@ export class HttpApi {
   }
 
   private connected(socket: Socket): void {
+    const known = this.connections.get(socket);
+    // Given back, since its request was for no WebSocket.
+    if (known !== undefined) return known.reclaim();
     if (this.connections.size >= CONNECTIONS_MAX) {
       const error = new CausewayError('CAUSEWAY_OVERLOADED', 'the node has as many connections as it may');
       socket.write(rawAnswer(failure(error, this.options.log)));

@@ -334,3 +334,25 @@ test('a client that waits for 100 Continue gets it', async () => {
 
   expect(await connection.until((text) => text.includes('{"size":1}'))).toMatch(/200 OK/);
 });
+
+test('a client that would rather speak another protocol is served all the same', async () => {
+  const fake = await startFake((event, port) => {
+    if (event.type === 'request') port.reply(event, [{ op: 'set.update', size: 1 }]);
+  });
+  const connection = await RawConnection.open(fake.port);
+  const upgrade =
+    'Connection: Upgrade, HTTP2-Settings, keep-alive\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+  const post = `POST /v1/sets/a HTTP/1.1\r\n${HOST}${upgrade}Content-Length: 11\r\n\r\n{"add":`;
+
+  for (let i = 1; i <= 20; i++) {
+    connection.send(post);
+    await eventually(() => fake.server.inFlight === 1);
+    connection.send('[1]}');
+    await connection.until((text) => text.split('{"size":1}').length === i + 1);
+  }
+
+  expect(fake.told('request')).toHaveLength(20);
+  connection.socket.end();
+  await eventually(() => fake.hub.size === 0);
+  expect(fake.told('session-closed')).toHaveLength(1);
+});

@@ -138,6 +138,11 @@ export class HttpConnection implements SessionHandler {
     return this.released;
   }
 
+  /** The socket speaks HTTP again. */
+  reclaim(): void {
+    this.released = false;
+  }
+
   /** The socket is gone. */
   closed(): void {
     this.open = 0;

@@ -74,6 +74,19 @@ export function checkUpgrade({ method, url, headers }: IncomingMessage): void {
   }
 }
 
+/** Line and headers of the request as they came, but for what asks for another protocol. */
+export function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    let value = rawHeaders[i + 1]!;
+    if (/^(upgrade|http2-settings)$/i.test(name)) continue;
+    if (/^connection$/i.test(name)) value = value.replace(/\b(upgrade|http2-settings)\b *,? */gi, '');
+    head += `${name}: ${value}\r\n`;
+  }
+  return Buffer.from(`${head}\r\n`, 'latin1');
+}
+
 /** Headers that let a page of an allowed Origin read the answer. */
 export function corsHeaders({ headers }: IncomingMessage): Record<string, string> {
   if (headers.origin === undefined) return {};
