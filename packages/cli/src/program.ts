@@ -53,8 +53,11 @@ const GROUPS: readonly { readonly heading: string; readonly commands: (output: O
   },
 ];
 
-/** Throws CommanderError instead of ending the process, also after help and version. */
-export function createProgram(output: Output): Command {
+/** Commands that take the flags of a node. */
+const NODE_COMMANDS = ['start', 'config'];
+
+/** `flagsHelp` says which flags a node takes. Throws CommanderError instead of ending the process, also after help and version. */
+export function createProgram(output: Output, flagsHelp: string): Command {
   const program = new Command('causeway')
     .description('Active-active key-value store: every region takes reads and writes, all regions converge.')
     .version(SOFTWARE_VERSION)
@@ -62,6 +65,9 @@ export function createProgram(output: Output): Command {
     .addHelpText('after', '\nNew here? causeway demo shows three regions at work.');
   for (const { heading, commands } of GROUPS) {
     for (const command of commands(output)) program.addCommand(command.helpGroup(heading));
+  }
+  for (const command of program.commands) {
+    if (NODE_COMMANDS.includes(command.name())) command.addHelpText('after', flagsHelp);
   }
   for (const command of [program, ...program.commands]) {
     command

@@ -1,22 +1,25 @@
-/** `causeway start`: runs a node in this process. What its flags are, the node package knows. */
-import { describeFlags, runStart } from '@causeway/node';
+/**
+ * `causeway start`: runs a node in this process. What its flags are, the node package knows; it is loaded only when it
+ * is needed, since that takes longer than most other commands run.
+ */
 import { Command } from 'commander';
 import type { Output } from '../terminal/output.js';
 
 /** Resolves with the exit code. */
-export function start(args: readonly string[], output: Output): Promise<number> {
+export async function start(args: readonly string[], output: Output): Promise<number> {
+  const { runStart } = await import('@causeway/node');
   return runStart(args, { env: output.env, complain: (text) => complain(text, output) });
 }
 
 /** For its help: `start` reads its flags itself. */
 export function startCommand(): Command {
-  return new Command('start')
-    .description('run a node: one region')
-    .usage('--region NAME [flags]')
-    .addHelpText(
-      'after',
-      () => `\nFlags, over environment, over --config FILE (with defaults):\n${describeFlags()}`,
-    );
+  return new Command('start').description('run a node: one region').usage('--region NAME [flags]');
+}
+
+/** The flags of a node, for the help of the commands that take them. */
+export async function flagsHelp(): Promise<string> {
+  const { describeFlags } = await import('@causeway/node');
+  return `\nFlags, over environment, over --config FILE (with defaults):\n${describeFlags()}`;
 }
 
 /** Configuration that is wrong, or a node that could not start. */
