@@ -4,6 +4,7 @@
  */
 import type { ReplicaId } from '@causeway/crdt';
 import type { KeyType } from '@causeway/protocol';
+import type { Limits } from './limits.js';
 
 export type Millis = number;
 
@@ -48,4 +49,6 @@ export interface ReplicaConfig {
   readonly advertise: string;
   /** Addresses to dial at first. */
   readonly seeds: readonly string[];
+  /** Where they differ from DEFAULT_LIMITS. */
+  readonly limits?: Partial<Limits>;
 }

@@ -2,7 +2,7 @@
 export * from './driver.js';
 export * from './environment.js';
 export * from './events.js';
-export { LINK_SILENCE_MS, SUBSCRIPTION_WINDOW_BYTES } from './limits.js';
+export { DEFAULT_LIMITS, LINK_SILENCE_MS, type Limits } from './limits.js';
 export * from './ready.js';
 export { Replica } from './replica.js';
 export type { ConflictRecord, ConflictSide } from './replication/conflicts.js';

@@ -1,11 +1,39 @@
 /** Every bound of the core, with its unit and its reason. */
 
-/** Transactions in one chunk: bounds how far before its firstSeq a reader of the log must look. */
-export const CHUNK_TRANSACTIONS_MAX = 1_024;
-/** A commit is sealed beyond this many bytes: larger ones gain nothing from sharing an fsync. */
-export const COMMIT_BYTES_MAX = 1 << 20;
-/** Bytes of records kept in memory that nobody uses now. */
-export const CACHE_BYTES_MAX = 64 << 20;
+/** Bounds that a host may set: the simulator makes them small, so that every path is taken. */
+export interface Limits {
+  /** Transactions in one chunk: bounds how far before its firstSeq a reader of the log must look. */
+  readonly chunkTransactionsMax: number;
+  /** A commit is sealed beyond this many bytes: larger ones gain nothing from sharing an fsync. */
+  readonly commitBytesMax: number;
+  /** Bytes of records kept in memory that nobody uses now. */
+  readonly cacheBytesMax: number;
+  /** Unapplied bytes that one subscription may have under way: what a link of 100 MB/s and 40 ms holds. The same in all nodes. */
+  readonly subscriptionWindowBytes: number;
+  /** Credit is handed back in portions of so many bytes, so that it costs few frames; well below the window. */
+  readonly creditPortionBytes: number;
+  /** Bytes of one read of the log for a subscriber that is behind. */
+  readonly logReadBytes: number;
+  /** Transactions of each origin that stay in the log after all members have them: a link that flaps finds them. */
+  readonly logFloorTransactions: number;
+  /** Records that one step of purge or compaction touches, so that writes wait little. */
+  readonly housekeepingRecords: number;
+  /** How long results of operations with an idempotency key are kept, ms: more than the 24 h that are promised. */
+  readonly resultRetentionMs: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  chunkTransactionsMax: 1_024,
+  commitBytesMax: 1 << 20,
+  cacheBytesMax: 64 << 20,
+  subscriptionWindowBytes: 4 << 20,
+  creditPortionBytes: 256 << 10,
+  logReadBytes: 256 << 10,
+  logFloorTransactions: 10_000,
+  housekeepingRecords: 256,
+  resultRetentionMs: 25 * 3_600_000,
+};
+
 /** What a record costs in memory beyond its bytes, roughly. */
 export const SLOT_BYTES = 400;
 
@@ -13,13 +41,6 @@ export const SLOT_BYTES = 400;
 export const REQUESTS_MAX = 50_000;
 /** Bytes of the operations that wait in the queue; beyond it CAUSEWAY_OVERLOADED. */
 export const REQUEST_BYTES_MAX = 64 << 20;
-
-/** Unapplied bytes that one subscription may have under way: what a link of 100 MB/s and 40 ms holds. */
-export const SUBSCRIPTION_WINDOW_BYTES = 4 << 20;
-/** Credit is handed back in portions, so that it costs few frames. */
-export const CREDIT_PORTION_BYTES = 256 << 10;
-/** One read of the log for a subscriber that is behind. */
-export const LOG_READ_BYTES = 256 << 10;
 
 /** Each neighbour hears from each twice a second, whatever happens. */
 export const GOSSIP_INTERVAL_MS = 500;
@@ -45,16 +66,9 @@ export const OVERRIDE_MS = 5_000;
 /** Readiness of the first node of a cluster, when no seed answers. */
 export const FIRST_NODE_MS = 5_000;
 
-/** Chunks stay in the log for this many transactions of each origin after all members have them: a link that
- * flaps, or a member that is restored within moments, finds them. */
-export const LOG_FLOOR_TRANSACTIONS = 10_000;
 /** How often the log is cut and evidence compacted. */
 export const HOUSEKEEPING_INTERVAL_MS = 2_000;
-/** Records that one step of purge or compaction touches, so that writes wait little. */
-export const HOUSEKEEPING_RECORDS = 256;
 
-/** Results of operations with an idempotency key. */
-export const RESULT_RETENTION_MS = 25 * 3_600_000;
 export const RESULT_BYTES_MAX = 256 << 20;
 
 /** Conflict feed of this node. */

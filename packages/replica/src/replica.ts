@@ -10,7 +10,7 @@ import { CausewayError } from '@causeway/protocol';
 import { assert, unreachable } from './assert.js';
 import type { Environment, Millis, Now, ReplicaConfig } from './environment.js';
 import type { Event, StoredReplica } from './events.js';
-import { HOUSEKEEPING_INTERVAL_MS } from './limits.js';
+import { DEFAULT_LIMITS, HOUSEKEEPING_INTERVAL_MS } from './limits.js';
 import { Readiness } from './readiness.js';
 import type { Batch, Ready } from './ready.js';
 import { ChunkApplier } from './replication/apply-chunk.js';
@@ -62,7 +62,7 @@ export class Replica {
     now: Now,
   ) {
     this.start = 1 + Math.floor(env.random() * (2 ** 48 - 1));
-    this.store = new Store(stored, this.start, env);
+    this.store = new Store(stored, this.start, { ...DEFAULT_LIMITS, ...config.limits }, env);
     this.store.now = now;
     this.id = this.store.self;
     this.members = new Members(this.store);

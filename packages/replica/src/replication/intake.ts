@@ -12,7 +12,7 @@
 import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import { CausewayError, type Chunk, decodeChunk, type PeerMessage } from '@causeway/protocol';
 import type { Environment, Now } from '../environment.js';
-import { CAUSAL_WAIT_MS, CREDIT_PORTION_BYTES, OVERRIDE_MS } from '../limits.js';
+import { CAUSAL_WAIT_MS, OVERRIDE_MS } from '../limits.js';
 import type { Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import { acquireSlots, type ChunkApplier, type ChunkSlots } from './apply-chunk.js';
@@ -207,7 +207,7 @@ export class Intake {
   private giveCredit(inflow: Inflow, from: Source, bytes: number): void {
     if (inflow.source !== from) return;
     inflow.owed += bytes;
-    if (inflow.owed < CREDIT_PORTION_BYTES) return;
+    if (inflow.owed < this.store.limits.creditPortionBytes) return;
     from.send({ type: 'credit', origin: inflow.origin, bytes: inflow.owed });
     inflow.owed = 0;
   }

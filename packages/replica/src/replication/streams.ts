@@ -11,7 +11,6 @@
 import { type ReplicaId, seqOf } from '@causeway/crdt';
 import { chunkHead, type PeerMessage } from '@causeway/protocol';
 import type { ScanEntry } from '../events.js';
-import { CHUNK_TRANSACTIONS_MAX, LOG_READ_BYTES, SUBSCRIPTION_WINDOW_BYTES } from '../limits.js';
 import type { LoggedChunk } from '../store/commit.js';
 import { logRange } from '../store/keyspace.js';
 import type { Store } from '../store/store.js';
@@ -41,7 +40,12 @@ export class Streams {
   ) {}
 
   subscribe(origin: ReplicaId, after: number): void {
-    const stream = { origin, next: after + 1, credit: SUBSCRIPTION_WINDOW_BYTES, reading: false };
+    const stream = {
+      origin,
+      next: after + 1,
+      credit: this.store.limits.subscriptionWindowBytes,
+      reading: false,
+    };
     this.streams.set(origin, stream);
     this.pump(stream);
   }
@@ -53,7 +57,7 @@ export class Streams {
   credit(origin: ReplicaId, bytes: number): void {
     const stream = this.streams.get(origin);
     if (stream === undefined) return;
-    stream.credit = Math.min(stream.credit + bytes, SUBSCRIPTION_WINDOW_BYTES);
+    stream.credit = Math.min(stream.credit + bytes, this.store.limits.subscriptionWindowBytes);
     this.pump(stream);
   }
 
@@ -91,7 +95,10 @@ export class Streams {
   }
 
   /** The neighbour has part of a chunk: the chunk that holds the seq starts before it. */
-  private readCovering(stream: Stream, from = Math.max(1, stream.next - CHUNK_TRANSACTIONS_MAX)): void {
+  private readCovering(
+    stream: Stream,
+    from = Math.max(1, stream.next - this.store.limits.chunkTransactionsMax),
+  ): void {
     const { origin, next } = stream;
     this.read(stream, logRange(origin, from), (entries) => {
       const heads = entries.map(({ value }) => chunkHead(value));
@@ -109,8 +116,8 @@ export class Streams {
     range: { from: Uint8Array; to: Uint8Array },
     then: (entries: readonly ScanEntry[]) => void,
   ): void {
-    const bytesMax = Math.min(LOG_READ_BYTES, Math.max(stream.credit, 1));
-    this.store.reads.scan(range, CHUNK_TRANSACTIONS_MAX, bytesMax, (entries) => {
+    const bytesMax = Math.min(this.store.limits.logReadBytes, Math.max(stream.credit, 1));
+    this.store.reads.scan(range, this.store.limits.chunkTransactionsMax, bytesMax, (entries) => {
       if (this.streams.get(stream.origin) !== stream) return;
       if (entries !== undefined) return then(entries);
       // The next credit, commit or subscription tries again.

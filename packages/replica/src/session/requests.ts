@@ -17,13 +17,7 @@ import {
 import { unreachable } from '../assert.js';
 import type { Environment, Now } from '../environment.js';
 import type { RequestEvent, SessionId } from '../events.js';
-import {
-  REQUEST_BYTES_MAX,
-  REQUESTS_MAX,
-  RESULT_BYTES_MAX,
-  RESULT_RETENTION_MS,
-  SLOT_BYTES,
-} from '../limits.js';
+import { REQUEST_BYTES_MAX, REQUESTS_MAX, RESULT_BYTES_MAX, SLOT_BYTES } from '../limits.js';
 import { changesOfRecords } from '../store/changes.js';
 import { resultExpiryKey } from '../store/keyspace.js';
 import type { ElementSlot, ResultSlot, SetSlot, Slot } from '../store/slot.js';
@@ -261,7 +255,7 @@ export class Requests {
   ): void {
     this.store.touch(slot);
     slot.stored = { fingerprint, at: now.wall, results };
-    this.store.put(resultExpiryKey(now.wall + RESULT_RETENTION_MS, key), EMPTY);
+    this.store.put(resultExpiryKey(now.wall + this.store.limits.resultRetentionMs, key), EMPTY);
     this.store.resultBytes += key.length + fingerprint.length + 64;
   }
 

@@ -3,7 +3,7 @@
  * cutting of the log. All of it in small steps between the writes of others, each step one job of the executor.
  *
  * Invariants
- * - A step touches at most HOUSEKEEPING_RECORDS records, and the next one starts when it is durable.
+ * - A step touches a bounded number of records, and the next one starts when it is durable.
  * - Evidence goes only when the dot that made it is stable, and the horizon that says so is in the same batch.
  */
 import {
@@ -19,10 +19,9 @@ import {
   seqOf,
   type VersionVector,
 } from '@causeway/crdt';
-import type { SetPurge } from '@causeway/protocol';
+import { chunkHead, type SetPurge } from '@causeway/protocol';
 import type { Now } from '../environment.js';
 import type { ScanEntry } from '../events.js';
-import { HOUSEKEEPING_RECORDS, LOG_FLOOR_TRANSACTIONS } from '../limits.js';
 import { clearedThrough } from './apply.js';
 import {
   bytesText,
@@ -132,7 +131,7 @@ export class Housekeeping {
           const watch = store.watchElements(key);
           const { cursor } = purge;
           const range = elementRange(key, cursor.length === 0 ? undefined : cursor);
-          store.reads.scan(range, HOUSEKEEPING_RECORDS, SCAN_BYTES, (entries) => {
+          store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (entries) => {
             this.purgePage(set, purge, watch, entries);
           });
         });
@@ -228,7 +227,7 @@ export class Housekeeping {
 
   private expireStep(wall: number): void {
     const { store } = this;
-    store.reads.scan(dueRange(KIND.expiry, wall), HOUSEKEEPING_RECORDS, SCAN_BYTES, (due) => {
+    store.reads.scan(dueRange(KIND.expiry, wall), store.limits.housekeepingRecords, SCAN_BYTES, (due) => {
       if (due === undefined || due.length === 0) return this.findNextExpiry();
       const slots = due.map((entry) => store.slotOf(restOfTimedKey(entry.key)) as RegisterSlot);
       this.schedule({
@@ -284,7 +283,7 @@ export class Housekeeping {
   /** `kept`: entries so far whose evidence had to stay. */
   private compactStep(origin: ReplicaId, stable: VersionVector, range: KeyRange, kept: number): void {
     const { store } = this;
-    store.reads.scan(range, HOUSEKEEPING_RECORDS, SCAN_BYTES, (entries) => {
+    store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (entries) => {
       const last = entries?.at(-1);
       if (entries === undefined || last === undefined) {
         this.compacting = false;
@@ -386,21 +385,26 @@ export class Housekeeping {
     if (this.forgetting) return;
     this.forgetting = true;
     const { store } = this;
-    store.reads.scan(dueRange(KIND.resultExpiry, now.wall), HOUSEKEEPING_RECORDS, SCAN_BYTES, (due) => {
-      this.forgetting = false;
-      if (due === undefined || due.length === 0) return;
-      const slots = due.map(({ key }) => store.result(decodeText(restOfTimedKey(key))));
-      this.schedule({
-        slots,
-        run: () => {
-          slots.forEach((slot, index) => {
-            store.delete(due[index]!.key);
-            this.forgetResult(slot);
-            store.release(slot);
-          });
-        },
-      });
-    });
+    store.reads.scan(
+      dueRange(KIND.resultExpiry, now.wall),
+      store.limits.housekeepingRecords,
+      SCAN_BYTES,
+      (due) => {
+        this.forgetting = false;
+        if (due === undefined || due.length === 0) return;
+        const slots = due.map(({ key }) => store.result(decodeText(restOfTimedKey(key))));
+        this.schedule({
+          slots,
+          run: () => {
+            slots.forEach((slot, index) => {
+              store.delete(due[index]!.key);
+              this.forgetResult(slot);
+              store.release(slot);
+            });
+          },
+        });
+      },
+    );
   }
 
   private forgetResult(slot: ResultSlot): void {
@@ -416,7 +420,7 @@ export class Housekeeping {
   cutLog(held: VersionVector): void {
     if (this.cutting) return;
     for (const [origin, seq] of held) {
-      const through = seq - LOG_FLOOR_TRANSACTIONS;
+      const through = seq - this.store.limits.logFloorTransactions;
       if (through <= (this.cutThrough.get(origin) ?? 0)) continue;
       this.cutting = true;
       this.cutStep(origin, through);
@@ -426,23 +430,27 @@ export class Housekeeping {
 
   private cutStep(origin: ReplicaId, through: number): void {
     const { store } = this;
-    store.reads.scan(logRange(origin, 0, through + 1), HOUSEKEEPING_RECORDS, SCAN_BYTES, (entries) => {
-      // A chunk ends where the next one starts, so the last one of a page stays for the next.
-      const done = (entries ?? []).slice(0, -1);
-      if (done.length === 0) {
-        this.cutting = false;
-        if (entries !== undefined) this.cutThrough.set(origin, through);
-        return;
-      }
-      this.schedule({
-        slots: [],
-        run: () => {
-          for (const { key } of done) store.delete(key);
-          store.whenDurable(() => {
-            this.cutting = false;
-          });
-        },
-      });
-    });
+    store.reads.scan(
+      logRange(origin, 0, through + 1),
+      store.limits.housekeepingRecords,
+      SCAN_BYTES,
+      (entries) => {
+        const done = (entries ?? []).filter(({ value }) => chunkHead(value).lastSeq <= through);
+        if (done.length === 0) {
+          this.cutting = false;
+          if (entries !== undefined) this.cutThrough.set(origin, through);
+          return;
+        }
+        this.schedule({
+          slots: [],
+          run: () => {
+            for (const { key } of done) store.delete(key);
+            store.whenDurable(() => {
+              this.cutting = false;
+            });
+          },
+        });
+      },
+    );
   }
 }

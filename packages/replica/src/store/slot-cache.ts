@@ -4,7 +4,7 @@
  * A library's cache does not fit: records that are pinned or dirty must stay, whatever the bound says, and every
  * operation passes here, so that moving records between a cache and a table of those in use costs a tenth of it.
  */
-import { CACHE_BYTES_MAX, SLOT_BYTES } from '../limits.js';
+import { SLOT_BYTES } from '../limits.js';
 import type { Slot } from './slot.js';
 
 /** Slots that one trim looks at, at most: its time is bounded also when most are pinned. */
@@ -16,7 +16,7 @@ export class SlotCache {
   /** The hand: where the last trim stopped. */
   private hand: Iterator<Slot> | undefined;
 
-  constructor(private readonly bytesMax = CACHE_BYTES_MAX) {}
+  constructor(private readonly bytesMax: number) {}
 
   get(id: string): Slot | undefined {
     const slot = this.slots.get(id);

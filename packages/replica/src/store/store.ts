@@ -16,7 +16,7 @@ import { ByteWriter, CausewayError, ChunkWriter, type RecordDelta, sealValue } f
 import { assert } from '../assert.js';
 import type { Environment, Now } from '../environment.js';
 import type { StoredReplica } from '../events.js';
-import { CHUNK_TRANSACTIONS_MAX, COMMIT_BYTES_MAX } from '../limits.js';
+import type { Limits } from '../limits.js';
 import type { Batch, Send } from '../ready.js';
 import { Commit, type LoggedChunk } from './commit.js';
 import {
@@ -68,7 +68,7 @@ export class Store {
   private readonly hasher = new Hasher();
   private readonly writer = new ByteWriter(4096);
   readonly reads: Reads;
-  private readonly slots = new SlotCache();
+  private readonly slots: SlotCache;
   private readonly watches = new Set<RangeWatch>();
   private forming = new Commit(1);
   private inFlight: Commit | undefined;
@@ -80,10 +80,12 @@ export class Store {
   constructor(
     stored: StoredReplica,
     private readonly start: number,
+    readonly limits: Limits,
     env: Environment,
   ) {
     this.self = decodeIdentity(valueOf(stored, IDENTITY_KEY));
     this.clock = new HybridClock(this.self);
+    this.slots = new SlotCache(limits.cacheBytesMax);
     this.reads = new Reads(this.slots, env.log);
     this.restore(stored);
   }
@@ -177,7 +179,7 @@ export class Store {
   // Changes
 
   get full(): boolean {
-    return this.forming.bytes >= COMMIT_BYTES_MAX;
+    return this.forming.bytes >= this.limits.commitBytesMax;
   }
 
   /** Dot of the transaction that is executed next. */
@@ -188,7 +190,10 @@ export class Store {
   /** Makes sure a chunk of this replica is open, and gives what its transactions have seen. */
   beginTransaction(now: Now): void {
     const open = this.openChunk;
-    if (open !== undefined && (this.chunkWriter.full || open.transactions >= CHUNK_TRANSACTIONS_MAX)) {
+    if (
+      open !== undefined &&
+      (this.chunkWriter.full || open.transactions >= this.limits.chunkTransactionsMax)
+    ) {
       this.closeChunk();
     }
     if (this.openChunk !== undefined) return;
