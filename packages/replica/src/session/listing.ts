@@ -4,6 +4,7 @@
 import { counterValue, isDeadRegister, isLive } from '@causeway/crdt';
 import {
   CausewayError,
+  compareBytes,
   decodeCounter,
   decodeElement,
   decodeRegister,
@@ -71,7 +72,8 @@ export class KeyListing {
     const type = this.types[this.type];
     if (type === undefined) return this.answer(undefined);
     const range = this.rangeOf(type);
-    const from = this.from ?? range.from;
+    // A position from another listing may lie outside of this one's prefix.
+    const from = this.from !== undefined && compareBytes(this.from, range.from) > 0 ? this.from : range.from;
     this.store.reads.scan({ from, to: range.to }, PAGE_ENTRIES, PAGE_BYTES, (entries) =>
       this.take(type, entries),
     );

@@ -254,9 +254,10 @@ export class Requests {
     now: Now,
   ): void {
     this.store.touch(slot);
-    slot.stored = { fingerprint, at: now.wall, results };
+    const bytes = key.length + fingerprint.length + bytesOfResults(results);
+    slot.stored = { fingerprint, at: now.wall, results, bytes };
     this.store.put(resultExpiryKey(now.wall + this.store.limits.resultRetentionMs, key), EMPTY);
-    this.store.resultBytes += key.length + fingerprint.length + 64;
+    this.store.resultBytes += bytes;
   }
 
   private count(plan: readonly PlannedOperation[]): void {
@@ -323,6 +324,17 @@ function isRead({ op }: Operation): boolean {
 function typeOf({ op }: Operation): KeyType {
   if (op.startsWith('register')) return 'register';
   return op.startsWith('set') ? 'set' : 'counter';
+}
+
+function bytesOfResults(results: readonly Result[]): number {
+  let bytes = 64;
+  for (const result of results) {
+    bytes += 32;
+    if (result.op === 'register.get') bytes += result.value?.length ?? 0;
+    else if (result.op === 'set.values') for (const value of result.values) bytes += value.length + 8;
+    else if (result.op === 'set.has') bytes += result.has.length;
+  }
+  return bytes;
 }
 
 /** Memory that a waiting operation takes, with the records that it holds. */

@@ -20,7 +20,7 @@ import {
   type VersionVector,
 } from '@causeway/crdt';
 import type { Now } from '../environment.js';
-import { expiryKey, garbageKey, KIND, textKey } from './keyspace.js';
+import { detached, expiryKey, garbageKey, KIND, textKey } from './keyspace.js';
 import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot } from './slot.js';
 import type { Store } from './store.js';
 
@@ -39,7 +39,8 @@ export function applyRegister(store: Store, slot: RegisterSlot, register: Regist
   const joined = joinRegisters(slot.register, register);
   if (joined === slot.register) return false;
   store.touch(slot);
-  slot.register = joined;
+  // The value is a view of the frame that it came in, and would keep all of it in memory.
+  slot.register = withOwnValue(joined);
   slot.expired = joined.expiresAt !== undefined && joined.expiresAt <= now.wall;
   if (isDeadRegister(joined, now.wall)) {
     store.put(garbageKey(joined.dot.replica, joined.dot.seq, slot.key), EMPTY);
@@ -48,6 +49,14 @@ export function applyRegister(store: Store, slot: RegisterSlot, register: Regist
     store.expiryWanted(joined.expiresAt);
   }
   return true;
+}
+
+function withOwnValue(register: Register): Register {
+  if (register.value === undefined) return register;
+  const value = detached(register.value);
+  if (value === register.value) return register;
+  const { stamp, dot, expiresAt } = register;
+  return expiresAt === undefined ? { stamp, dot, value } : { stamp, dot, value, expiresAt };
 }
 
 /** Joins into an element and keeps the set's size. */

@@ -410,7 +410,7 @@ export class Housekeeping {
   private forgetResult(slot: ResultSlot): void {
     if (slot.stored === undefined) return;
     this.store.touch(slot);
-    this.store.resultBytes -= slot.key.length - 1 + slot.stored.fingerprint.length + 64;
+    this.store.resultBytes -= slot.stored.bytes;
     slot.stored = undefined;
   }
 

@@ -178,6 +178,11 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   return bound;
 }
 
+/** The bytes as memory of their own, where they are a small view of something large that would be kept with them. */
+export function detached(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength > 2 * bytes.length + 1024 ? new Uint8Array(bytes) : bytes;
+}
+
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;

@@ -191,6 +191,8 @@ export interface StoredResult {
   /** Wall time of the answer, ms. */
   readonly at: number;
   readonly results: readonly unknown[];
+  /** Counted against the bound of all results. */
+  readonly bytes: number;
 }
 
 export class ResultSlot extends Slot {
