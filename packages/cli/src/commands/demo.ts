@@ -18,6 +18,8 @@ interface DemoFlags {
 
 /** Between two lines of output that is no terminal. Milliseconds. */
 const LINE_EVERY_MS = 2_000;
+/** Signals this close are one. Milliseconds. */
+const SAME_SIGNAL_MS = 1_000;
 const PLACES = REGIONS.map(({ name }) => placeName(name)).join(', ');
 
 export function demoCommand(output: Output): Command {
@@ -74,13 +76,19 @@ async function run({ once, keep }: DemoFlags, output: Output): Promise<void> {
 
 class Interrupted extends Error {}
 
-/** The first signal ends the demo in good order, a second at once: the nodes go with this process. */
+/**
+ * The first signal ends the demo in good order, a later one at once: the nodes go with this process. Below npm one
+ * Ctrl-C comes twice, from the terminal and from npm.
+ */
 function onSignals(first: () => void): () => void {
-  let seen = false;
+  let seenAt: number | undefined;
   const handle = (): void => {
-    if (seen) process.exit(EXIT_FAILED);
-    seen = true;
-    first();
+    if (seenAt === undefined) {
+      seenAt = performance.now();
+      first();
+    } else if (performance.now() - seenAt > SAME_SIGNAL_MS) {
+      process.exit(EXIT_FAILED);
+    }
   };
   const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, handle);

@@ -24,7 +24,7 @@ interface ReplayFlags {
 }
 
 const OPERATIONS_MAX = 1_000;
-const BATCH_DEFAULT = 50;
+const BATCH_DEFAULT = 100;
 const TIMEOUT_SECONDS_DEFAULT = 120;
 /** Keys named for each kind of difference. */
 const EXAMPLES_MAX = 3;
