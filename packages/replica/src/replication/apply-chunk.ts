@@ -88,7 +88,7 @@ export class ChunkApplier {
           conflict = this.element(chunk, dot, record, slot as ElementSlot, slots[at++] as SetSlot, now);
           break;
         case 'clear':
-          this.clear(chunk, dot, slot as SetSlot);
+          conflict = this.clear(chunk, dot, slot as SetSlot);
           break;
         case 'increment': {
           const entry = {
@@ -183,10 +183,12 @@ export class ChunkApplier {
     return isLive(slot.state, clearedThrough(set));
   }
 
-  private clear(chunk: Chunk, dot: Dot, set: SetSlot): void {
+  /** Whether elements may have stayed that the clear had not seen; the purge counts them. */
+  private clear(chunk: Chunk, dot: Dot, set: SetSlot): boolean {
     const through = new Map(chunk.deps);
     if (dot.seq > 1) through.set(dot.replica, dot.seq - 1);
     applyClear(this.store, set, { through, by: new Map([[dot.replica, dot.seq]]) });
+    return set.meta.size === undefined;
   }
 }
 
