@@ -1,0 +1,187 @@
+/**
+ * What may come to the peer port of a node from one who does not keep to the protocol: the node lives, its other
+ * peers notice nothing, nothing is written, and the log says what was wrong.
+ *
+ * CAUSEWAY_BAD_PEER_SEED repeats a failing run; the failure prints it.
+ */
+import { type ReplicaId, replicaId } from '@causeway/crdt';
+import { PEER_FRAME_BYTES_MAX, type PeerMessage } from '@causeway/protocol';
+import { expect, test } from 'vitest';
+import { Scrape } from '../bench/suites/prometheus.js';
+import { seeded } from '../bench/suites/random.js';
+import { badFrames, chunkOf } from './support/bad-frames.js';
+import { until } from './support/cluster.js';
+import { FakePeer } from './support/fake-peer.js';
+import { startTarget } from './support/target-node.js';
+
+const SEED = Number(process.env['CAUSEWAY_BAD_PEER_SEED'] ?? Math.floor(Math.random() * 1e9));
+const FRAMES = 10_000;
+/** Strangers at the door at the same time, each under a name of its own. */
+const LANES = 8;
+const RSS_GROWTH_BYTES_MAX = 200 << 20;
+
+test('10,000 truncated, mutated and random frames, before and after the handshake, end their links and nothing else', async ({
+  onTestFailed,
+}) => {
+  onTestFailed(() => console.error(`CAUSEWAY_BAD_PEER_SEED=${SEED}`));
+  const target = await startTarget();
+  const before = await Scrape.of(target.admin);
+  const frames = badFrames(seeded(SEED));
+  const codes = new Map<number, number>();
+  let sent = 0;
+  const lane = async (index: number) => {
+    while (sent < FRAMES) {
+      const greeted = sent++ % 2 === 0;
+      const peer = await FakePeer.connect(target.address, replicaId(`stranger-${index}.0000000${index}`));
+      if (greeted) await peer.shakeHands();
+      peer.send(frames.next().value);
+      const code = await peer.closed;
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+    }
+  };
+  await target.writingDuring(Promise.all(Array.from({ length: LANES }, (_, index) => lane(index))));
+
+  expect([...codes]).toEqual([[1002, FRAMES]]);
+  expect(['CAUSEWAY_BAD_FRAME', 'CAUSEWAY_BAD_VERSION']).toEqual(
+    expect.arrayContaining([...target.loggedCodes()]),
+  );
+  await target.expectUnharmed();
+  const after = await Scrape.of(target.admin);
+  expect(after.since(before, 'process_resident_memory_bytes')).toBeLessThan(RSS_GROWTH_BYTES_MAX);
+}, 180_000);
+
+const STRANGER = replicaId('stranger.00000001');
+const NOBODY = replicaId('nobody.0000000f');
+
+interface Nonsense {
+  readonly name: string;
+  /** The handshake is done before it. */
+  readonly greeted: boolean;
+  readonly say: readonly (PeerMessage | Uint8Array | string)[];
+  /** Code that the WebSocket is closed with; absent when it stays open. */
+  readonly closed?: number;
+  /** Code that the log names. */
+  readonly code?: string;
+}
+
+const hello = (more: object = {}): PeerMessage => ({
+  type: 'hello',
+  version: 1,
+  replica: STRANGER,
+  region: 'stranger',
+  start: 1,
+  address: 'ws://127.0.0.1:1',
+  versionVector: new Map(),
+  horizon: new Map(),
+  members: [],
+  ...more,
+});
+const heard: PeerMessage = { type: 'heard', seq: 0, start: 0, versionVector: new Map() };
+const subscribe: PeerMessage = { type: 'subscribe', origin: STRANGER, after: 0 };
+const chunks = (origin: ReplicaId, ...list: Uint8Array[]): PeerMessage => ({
+  type: 'chunks',
+  origin,
+  durableAt: 0,
+  chunks: list,
+});
+
+const NONSENSE: readonly Nonsense[] = [
+  { name: 'text', greeted: true, say: ['hello'], closed: 1003 },
+  {
+    name: 'a frame over the limit',
+    greeted: true,
+    say: [new Uint8Array(PEER_FRAME_BYTES_MAX + 1)],
+    closed: 1009,
+  },
+  { name: 'another message first', greeted: false, say: [{ type: 'bye' }], closed: 1002 },
+  {
+    name: 'the hello of another version',
+    greeted: false,
+    say: [hello({ version: 2 })],
+    closed: 1002,
+    code: 'CAUSEWAY_BAD_VERSION',
+  },
+  {
+    name: 'a subscription before the handshake is done',
+    greeted: false,
+    say: [hello(), subscribe],
+    closed: 1000,
+    code: 'CAUSEWAY_BAD_FRAME',
+  },
+  { name: 'a second hello', greeted: true, say: [hello()], closed: 1000, code: 'CAUSEWAY_BAD_FRAME' },
+  { name: 'a second heard', greeted: true, say: [heard], closed: 1000, code: 'CAUSEWAY_BAD_FRAME' },
+  {
+    name: 'a chunk with a flipped bit',
+    greeted: true,
+    say: [chunks(STRANGER, flip(chunkOf(STRANGER, 1)))],
+    closed: 1000,
+    code: 'CAUSEWAY_BAD_CHUNK',
+  },
+  {
+    name: 'a chunk of another origin than it is said to be',
+    greeted: true,
+    say: [chunks(STRANGER, chunkOf(NOBODY, 1))],
+    closed: 1000,
+    code: 'CAUSEWAY_BAD_CHUNK',
+  },
+  { name: 'chunks that nobody asked for', greeted: true, say: [chunks(NOBODY, chunkOf(NOBODY, 1))] },
+  { name: 'a chunk behind a hole', greeted: true, say: [chunks(STRANGER, chunkOf(STRANGER, 7))] },
+  {
+    name: 'a chunk whose causes nobody has',
+    greeted: true,
+    say: [chunks(STRANGER, chunkOf(STRANGER, 1, new Map([[NOBODY, 9]])))],
+  },
+  {
+    name: 'credit for nothing',
+    greeted: true,
+    say: [{ type: 'credit', origin: NOBODY, bytes: 2 ** 53 - 1 }],
+  },
+  {
+    name: 'subscriptions to nothing, and beyond all there is',
+    greeted: true,
+    say: [
+      subscribe,
+      { type: 'subscribe', origin: NOBODY, after: 2 ** 53 - 2 },
+      { type: 'unsubscribe', origin: NOBODY },
+    ],
+  },
+  {
+    name: 'a gap that nobody met',
+    greeted: true,
+    say: [{ type: 'gap', origin: NOBODY, after: 3, first: 9 }],
+  },
+  {
+    name: 'answers to pings that nobody sent',
+    greeted: true,
+    say: [{ type: 'pong', id: 0, wall: 0, receivedAt: 0 }],
+  },
+];
+
+test('messages out of place get what is documented, and do nothing', async () => {
+  const target = await startTarget();
+  const before = await target.status();
+  for (const [index, { name, greeted, say, closed, code }] of NONSENSE.entries()) {
+    const logged = target.logged.length;
+    const peer = await FakePeer.connect(target.address, STRANGER);
+    if (greeted) await peer.shakeHands();
+    for (const what of say) peer.send(what);
+    if (closed === undefined) {
+      // It is answered, so all before it was taken in.
+      peer.send({ type: 'ping', id: 1_000 + index, wall: 0 });
+      await peer.next('pong');
+      await peer.drop();
+    } else {
+      expect({ name, closed: await peer.closed }).toEqual({ name, closed });
+    }
+    const isLogged = () => target.logged.slice(logged).some((line) => line.includes(`"code":"${code}"`));
+    if (code !== undefined) await until(`${code} in the log, for ${name}`, isLogged);
+  }
+  const after = await target.status();
+  expect([after.versionVector, after.digest]).toEqual([before.versionVector, before.digest]);
+  await target.expectUnharmed();
+});
+
+/** The last byte is part of the checksum. */
+function flip(bytes: Uint8Array): Uint8Array {
+  return bytes.with(-1, bytes.at(-1)! ^ 1);
+}
