@@ -3,8 +3,15 @@
  *
  * A crash ends the process at once; the disk decides what of an unfinished write is there at the next start.
  */
-import type { Operation, PeerMessage } from '@causeway/protocol';
-import { Driver, type Environment, type Log, type ReplicaConfig, type Status } from '@causeway/replica';
+import type { Operation, PeerMessage, WatchFilter } from '@causeway/protocol';
+import {
+  Driver,
+  type Environment,
+  type Limits,
+  type Log,
+  type ReplicaConfig,
+  type Status,
+} from '@causeway/replica';
 import { NodeClock } from './clock.js';
 import { Disk, type DiskProfile } from './disk.js';
 import type { Engine } from './engine.js';
@@ -22,6 +29,7 @@ export interface NodeProfile {
   readonly startAtMs: number;
   readonly clockOffsetMs: number;
   readonly clockRate: number;
+  readonly limits: Partial<Limits>;
   readonly disk: DiskProfile;
   readonly host: HostProfile;
 }
@@ -41,6 +49,8 @@ export interface ClusterNode {
   /** Counts starts, from 1; 0 before the first. */
   starts: number;
   paused: boolean;
+  /** Its process is about to end. */
+  stopping: boolean;
   /** The process, from its start to its end. */
   host: VirtualHost | undefined;
   /** From when the process has opened its store. */
@@ -63,6 +73,7 @@ export interface Session {
     idempotency?: { key: string; fingerprint: string },
   ): void;
   listKeys(request: number, limit: number, after: string | undefined): void;
+  watch(request: number, filter: WatchFilter): void;
   /** The client goes away, without a word about what it waits for. */
   close(): void;
 }
@@ -103,6 +114,7 @@ export class Cluster {
       disk: new Disk(scheduler, prng.split(`disk ${index}`), node.disk),
       starts: 0,
       paused: false,
+      stopping: false,
       host: undefined,
       driver: undefined,
     }));
@@ -127,6 +139,7 @@ export class Cluster {
       region: settings.region,
       advertise: node.address,
       seeds: settings.seeds.map((seed) => this.node(seed).address),
+      limits: settings.limits,
     };
     const env = this.environment(node, random.split('replica'));
     const host = new VirtualHost({
@@ -167,6 +180,7 @@ export class Cluster {
     node.host = undefined;
     node.driver = undefined;
     node.paused = false;
+    node.stopping = false;
     node.disk.crash();
     this.network.detach(index, power);
     for (const [id, session] of [...this.sessions]) {
@@ -174,6 +188,24 @@ export class Cluster {
       this.sessions.delete(id);
       session.listener.lost();
     }
+  }
+
+  /** A polite end: requests are refused, peers get `graceMs` to take what there is, then the process ends. */
+  stop(index: number, graceMs: number): void {
+    const { scheduler, trace } = this.parts;
+    const node = this.node(index);
+    const { host, driver } = node;
+    if (host === undefined || driver === undefined || node.stopping) return;
+    node.stopping = true;
+    trace.note(index, 'drain');
+    host.step({ type: 'drain' });
+    const end = scheduler.now + graceMs;
+    const look = (): void => {
+      if (node.host !== host) return;
+      if (driver.replica.drained() || scheduler.now >= end) this.crash(index, false);
+      else scheduler.after(20, look);
+    };
+    scheduler.after(20, look);
   }
 
   /** The process stands still; what reaches it meanwhile it handles when it runs again. */
@@ -217,6 +249,9 @@ export class Cluster {
       listKeys: (request, limit, after) => {
         const event = { type: 'list-keys', session: id, request, prefix: '', limit } as const;
         if (this.sessions.has(id)) host.step(after === undefined ? event : { ...event, after });
+      },
+      watch: (request, filter) => {
+        if (this.sessions.has(id)) host.step({ type: 'watch', session: id, request, filter });
       },
       close: () => {
         if (!this.sessions.delete(id)) return;

@@ -12,6 +12,7 @@ import type { Trace } from './trace.js';
 export const FAULT_KINDS = [
   'kill',
   'power cut',
+  'stop',
   'pause',
   'silent cut',
   'one-way cut',
@@ -99,6 +100,10 @@ export class Faults {
         if (node.host === undefined) return undefined;
         cluster.crash(a, kind === 'power cut');
         return () => cluster.start(a);
+      case 'stop':
+        if (node.driver === undefined || node.paused) return undefined;
+        cluster.stop(a, prng.between(100, 5000));
+        return () => this.startWhenDown(node);
       case 'pause':
         if (node.host === undefined || node.paused) return undefined;
         cluster.pause(a);
@@ -168,7 +173,13 @@ export class Faults {
 
   private restore(node: ClusterNode): void {
     this.cluster.resume(node.index);
+    this.startWhenDown(node);
+  }
+
+  /** A process that is about to end is waited for. */
+  private startWhenDown(node: ClusterNode): void {
     this.cluster.start(node.index);
+    if (node.stopping) this.scheduler.after(100, () => this.startWhenDown(node));
   }
 
   private eachPair(visit: (a: ClusterNode, b: ClusterNode) => void): void {

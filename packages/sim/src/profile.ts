@@ -3,6 +3,7 @@
  * and many things switched off altogether: a fault hides bugs that another one shows (swarm testing, Groce et
  * al. 2012).
  */
+import { DEFAULT_LIMITS, type Limits } from '@causeway/replica';
 import type { ClusterProfile, NodeProfile } from './cluster.js';
 import { drawDelayProfile } from './delay.js';
 import { FAULT_KINDS, type FaultKind, type FaultProfile, type FaultRate } from './faults.js';
@@ -20,6 +21,8 @@ export interface ProfileOptions {
 }
 
 export interface Profile {
+  /** Clients and faults do not wait for the cluster to form. */
+  readonly hastens: boolean;
   readonly durationMs: number;
   readonly cluster: ClusterProfile;
   readonly workload: WorkloadProfile;
@@ -43,11 +46,13 @@ const MIX: WorkloadMix = {
 export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
   const count = options.nodes ?? prng.pick([2, 3, 3, 3, 4, 5]);
   const durationMs = options.durationMs ?? prng.logUniform(4000, 20_000);
+  const windowBytes = prng.chance(0.5) ? DEFAULT_LIMITS.subscriptionWindowBytes : prng.logUniform(300, 1e6);
   const links = drawLinks(prng.split('links'), count);
   const nodes = Array.from({ length: count }, (_, index) =>
-    drawNode(prng.split(`node ${index}`), index, count),
+    drawNode(prng.split(`node ${index}`), index, count, windowBytes),
   );
   return {
+    hastens: prng.chance(0.25),
     durationMs,
     cluster: { nodes, link: (from, to) => links[from * count + to] as LinkProfile },
     workload: drawWorkload(prng.split('workload'), count, durationMs, options.calls),
@@ -63,7 +68,24 @@ function drawLinks(prng: Prng, count: number): LinkProfile[] {
   }));
 }
 
-function drawNode(prng: Prng, index: number, count: number): NodeProfile {
+/** Small, so that what a large store meets after hours happens here within seconds. */
+function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
+  const shrunk = (most: number, least: number): number =>
+    prng.chance(0.4) ? most : Math.round(prng.logUniform(least, most));
+  return {
+    ...DEFAULT_LIMITS,
+    chunkTransactionsMax: shrunk(DEFAULT_LIMITS.chunkTransactionsMax, 1),
+    commitBytesMax: shrunk(DEFAULT_LIMITS.commitBytesMax, 100),
+    cacheBytesMax: prng.chance(0.3) ? 1 : shrunk(DEFAULT_LIMITS.cacheBytesMax, 500),
+    subscriptionWindowBytes,
+    creditPortionBytes: Math.ceil(subscriptionWindowBytes * prng.logUniform(0.01, 0.5)),
+    logReadBytes: shrunk(DEFAULT_LIMITS.logReadBytes, 100),
+    logFloorTransactions: prng.chance(0.3) ? 0 : shrunk(DEFAULT_LIMITS.logFloorTransactions, 1),
+    housekeepingRecords: shrunk(DEFAULT_LIMITS.housekeepingRecords, 1),
+  };
+}
+
+function drawNode(prng: Prng, index: number, count: number, windowBytes: number): NodeProfile {
   const others = Array.from({ length: count }, (_, other) => other).filter((other) => other !== index);
   const writes = prng.logUniform(0.1, 8);
   return {
@@ -75,6 +97,7 @@ function drawNode(prng: Prng, index: number, count: number): NodeProfile {
       ? prng.between(-100, 100)
       : prng.between(-1, 1) * prng.logUniform(1000, 600_000),
     clockRate: 1 + prng.between(-3e-4, 3e-4),
+    limits: drawLimits(prng.split('limits'), windowBytes),
     disk: {
       write: drawDelayProfile(prng, writes, writes * 2, 60),
       read: drawDelayProfile(prng, 0.01, 2, 30),

@@ -22,7 +22,8 @@ export function runSeed(seed: number, options: Omit<SimulationOptions, 'seed'> =
   const simulation = simulate({ ...options, seed });
   let failure: SeedReport['failure'];
   try {
-    simulation.form();
+    if (simulation.profile.hastens) simulation.start();
+    else simulation.form();
     simulation.workload.start();
     simulation.faults.start();
     simulation.run(simulation.profile.durationMs);
@@ -83,6 +84,7 @@ function countsOf({ history, faults, cluster, checkers }: Simulation): Map<strin
   add('judged acknowledged', checkers.acknowledged.judged);
   add('judged causal visibility', checkers.causalVisibility.judged);
   add('judged whole transactions', checkers.wholeTransactions.judged);
+  add('judged watches', checkers.watches.judged);
   add('judged stored records', checkers.storedRecords.judged);
   return counts;
 }

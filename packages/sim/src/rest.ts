@@ -18,6 +18,8 @@ export interface NodeContents {
   readonly status: Status;
   /** By `type key`, in order; what a get answers, as text. */
   readonly values: ReadonlyMap<string, string>;
+  /** The answers themselves. */
+  readonly results: ReadonlyMap<string, Result>;
   /** `type key` of every listed key, in the listing's order. */
   readonly listed: readonly string[];
   /** Everything in its store at the moment of `status`, in key order. */
@@ -40,6 +42,7 @@ export function readContents(
   const listed = listKeys(cluster, scheduler, client.node).map(({ type, key }) => `${type} ${key}`);
   const all = [...new Set([...names, ...listed])].sort();
   const values = new Map<string, string>();
+  const results = new Map<string, Result>();
   for (let from = 0; from < all.length; from += KEYS_PER_CALL) {
     const page = all.slice(from, from + KEYS_PER_CALL);
     const call = client.call(page.map(getOf));
@@ -48,7 +51,11 @@ export function readContents(
     }
     if (call.outcome !== 'acknowledged')
       throw new Violation('answers', `n${client.node} answers a read at rest with ${call.code}`);
-    for (const [index, name] of page.entries()) values.set(name, textOf(call.results[index] as Result));
+    for (const [index, name] of page.entries()) {
+      const result = call.results[index] as Result;
+      results.set(name, result);
+      values.set(name, textOf(result));
+    }
   }
   const { disk } = cluster.node(client.node);
   scheduler.until(() => disk.isIdle, ANSWER_MS);
@@ -57,6 +64,7 @@ export function readContents(
     read: { node: client.node, invokedAt, answeredAt: scheduler.now },
     status: cluster.status(client.node) as Status,
     values,
+    results,
     listed,
     stored: disk.entries(),
   };

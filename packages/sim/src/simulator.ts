@@ -11,6 +11,7 @@ import { ChunksChecker } from './checkers/chunks.js';
 import { ConvergenceChecker, haveConverged } from './checkers/convergence.js';
 import { DurabilityChecker } from './checkers/durability.js';
 import { StoredRecordsChecker } from './checkers/stored-records.js';
+import { WatchesChecker } from './checkers/watches.js';
 import { WholeTransactionsChecker } from './checkers/whole-transactions.js';
 import { Client, type ClientParts } from './client.js';
 import { Cluster } from './cluster.js';
@@ -24,6 +25,7 @@ import { readContents } from './rest.js';
 import { Scheduler } from './scheduler.js';
 import { Trace } from './trace.js';
 import { show, Violation } from './violation.js';
+import { Watcher } from './watcher.js';
 import { accountsOf, Workload } from './workload.js';
 
 /** By name of what they check. */
@@ -35,6 +37,7 @@ export interface Checkers {
   readonly durability: DurabilityChecker;
   readonly convergence: ConvergenceChecker;
   readonly storedRecords: StoredRecordsChecker;
+  readonly watches: WatchesChecker;
 }
 
 export type CheckerName = keyof Checkers;
@@ -101,9 +104,10 @@ export class Simulation {
       durability: new DurabilityChecker(),
       convergence: new ConvergenceChecker(this.walls()),
       storedRecords: new StoredRecordsChecker(),
+      watches: new WatchesChecker(),
     };
     const chosen = options.checkers ?? (Object.keys(this.checkers) as CheckerName[]);
-    const known = (name: CheckerName): boolean => name !== 'chunks' && name !== 'storedRecords';
+    const known = (name: CheckerName): boolean => !['chunks', 'storedRecords', 'watches'].includes(name);
     this.all = chosen
       .filter((name) => !this.engine.hasOwnFormats || known(name))
       .map((name) => this.checkers[name]);
@@ -135,11 +139,19 @@ export class Simulation {
     return new Client(this.clientParts, node, 1);
   }
 
-  /** Starts the machines; returns when all are ready. */
-  form(): void {
-    const { scheduler, cluster, profile } = this;
+  /** Starts the machines and what watches them. */
+  start(): void {
+    const { scheduler, cluster, profile, checkers } = this;
     for (const [index, node] of profile.cluster.nodes.entries())
       scheduler.at(node.startAtMs, () => cluster.start(index));
+    if (!this.all.includes(checkers.watches)) return;
+    for (const { index } of cluster.nodes) new Watcher(cluster, scheduler, checkers.watches, index).start();
+  }
+
+  /** Starts the machines; returns when all are ready. */
+  form(): void {
+    const { cluster } = this;
+    this.start();
     const ready = (): boolean => cluster.nodes.every(({ index }) => cluster.status(index)?.ready === true);
     if (!this.soon(ready, FORM_MS)) {
       const reasons = cluster.nodes.map(({ index }) => cluster.status(index)?.reasons);

@@ -232,6 +232,10 @@ class FakeReplica {
     return this.gossipAt;
   }
 
+  drained(): boolean {
+    return this.requests.length === 0 && this.afterWrite.length === 0;
+  }
+
   status(): Status {
     return {
       replica: this.id,
