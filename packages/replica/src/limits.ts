@@ -37,6 +37,13 @@ export const DEFAULT_LIMITS: Limits = {
 /** What a record costs in memory beyond its bytes, roughly. */
 export const SLOT_BYTES = 400;
 
+/** Bytes that the records of one transaction may take in a chunk, with the key of each: a chunk holds it whole. */
+export const TRANSACTION_BYTES_MAX = 11 << 20;
+/** Records and dots of one transaction, for the same reason. */
+export const TRANSACTION_ITEMS_MAX = 1 << 19;
+/** Bytes of one answer, whatever number of operations it is of. */
+export const ANSWER_BYTES_MAX = 16 << 20;
+
 /** Requests that wait in the queue; beyond it CAUSEWAY_OVERLOADED. */
 export const REQUESTS_MAX = 50_000;
 /** Bytes of the operations that wait in the queue; beyond it CAUSEWAY_OVERLOADED. */

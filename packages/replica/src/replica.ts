@@ -19,7 +19,6 @@ import { Intake } from './replication/intake.js';
 import { Members } from './replication/members.js';
 import { Neighbours } from './replication/neighbours.js';
 import { OwnCommits } from './replication/own-commits.js';
-import { KeyListing } from './session/listing.js';
 import { Requests } from './session/requests.js';
 import type { PeerStatus, Status } from './status.js';
 import type { LoggedChunk } from './store/commit.js';
@@ -71,7 +70,12 @@ export class Replica {
     this.watches = new Watches(this.store);
     this.requests = new Requests(this.store, this.watches, env);
     this.ownCommits = new OwnCommits(env.telemetry, now.monotonic);
-    this.readiness = new Readiness(config.seeds, now.monotonic, this.store.wasReady);
+    this.readiness = new Readiness(
+      config.seeds,
+      now.monotonic,
+      this.store.wasReady,
+      this.store.durable.size + this.members.size === 0,
+    );
     this.unstable = new Unstable();
     this.intake = new Intake(
       this.store,
@@ -91,6 +95,7 @@ export class Replica {
       this.start,
       env,
       {
+        isSelf: (address) => this.readiness.forgetSeed(address),
         answered: (address, hello) => this.readiness.answered(address, hello.versionVector),
         untrusted: (code, message) => this.distrust(code, message),
         linked: () => {
@@ -171,8 +176,7 @@ export class Replica {
       case 'scanned':
         return this.store.reads.scanned(event.id, event.entries);
       case 'read-failed':
-        this.env.log.error({ error: event.error }, 'reading the store failed');
-        return this.store.reads.failed(event.id);
+        return this.readFailed(event.id);
       case 'write-failed':
         return this.writeFailed(event.error);
       case 'store-reopened':
@@ -224,7 +228,7 @@ export class Replica {
     const expiry = this.readOnly ? undefined : this.housekeeping.deadline;
     return Math.min(
       this.neighbours.deadline,
-      this.readiness.deadline,
+      this.readOnly ? Number.POSITIVE_INFINITY : this.readiness.deadline,
       this.nextHousekeepingAt,
       expiry === undefined ? Number.POSITIVE_INFINITY : monotonic + Math.max(1, expiry - wall),
     );
@@ -289,6 +293,7 @@ export class Replica {
     this.unstable.sample(this.store.durable, stable, now.monotonic);
     this.housekeeping.compact(stable);
     this.housekeeping.forget(now);
+    this.housekeeping.retryPurges();
     // A seed that has never been met may still want the log from its beginning.
     if (this.readiness.isReady && this.readiness.allAnswered) this.housekeeping.cutLog(this.members.held());
     this.members.saveReports();
@@ -318,8 +323,7 @@ export class Replica {
 
   private list(event: Event & { type: 'list-keys' }, now: Now): void {
     try {
-      const listing = new KeyListing(this.store, event, now);
-      this.requests.whenReached(event.session, () => this.store.whenDurable(() => listing.readOn()));
+      this.requests.list(event, now);
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
       this.requests.fail(event.session, event.request, error);
@@ -369,6 +373,15 @@ export class Replica {
     if (this.fault?.code !== 'CAUSEWAY_AMNESIA') this.fault = { code, message };
   }
 
+  private readFailed(id: number): void {
+    this.store.reads.failed(id, this.readOnly);
+    if (!this.readOnly) return;
+    // While the store is exchanged a failure says nothing of the record.
+    this.requests.failAll(
+      new CausewayError('CAUSEWAY_READ_FAILED', 'the store is being reopened: read again'),
+    );
+  }
+
   private writeFailed(error: unknown): void {
     if (!this.readOnly)
       this.env.log.error({ error }, 'a write failed: read-only until the disk writes again');
@@ -384,6 +397,7 @@ export class Replica {
     this.requests.failAll(
       new CausewayError('CAUSEWAY_READ_ONLY', 'the disk of the node refuses writes: nothing was done'),
     );
+    this.requests.listAgain();
     this.watches.interrupt();
     // Whom a link serves must be stored as a member, and that may be among what was lost.
     this.neighbours.closeAll('the store failed', this.store.now);
@@ -409,7 +423,9 @@ export class Replica {
     const link = this.neighbours.linkTo(replica);
     const latest = state?.latest ?? new Map();
     let backlog = 0;
-    for (const [origin, seq] of this.store.durable) backlog += Math.max(0, seq - seqOf(latest, origin));
+    for (const [origin, seq] of this.store.durable) {
+      if (origin !== replica) backlog += Math.max(0, seq - seqOf(latest, origin));
+    }
     const refused = this.neighbours.refusal(replica) !== undefined;
     const own = seqOf(this.store.durable, this.id);
     return {

@@ -31,6 +31,8 @@ import type { Members } from './members.js';
 import { liveChunks } from './streams.js';
 
 export interface NeighbourEvents {
+  /** The address is this node's own. */
+  isSelf(address: string): void;
   /** A peer has said what it holds, in its hello: `address` where it was dialled. */
   answered(address: string | undefined, hello: PeerHello): void;
   /** This replica is not to be trusted with its identity. */
@@ -248,7 +250,10 @@ export class Neighbours {
   }
 
   private helloOfSelf(link: Link, hello: PeerHello): void {
-    if (hello.start === this.start) return this.end(link, 'dialled itself', this.store.now);
+    if (hello.start === this.start) {
+      if (link.address !== undefined) this.events.isSelf(link.address);
+      return this.end(link, 'dialled itself', this.store.now);
+    }
     const message =
       'another node runs with the same data directory, or a copy of it: stop one of the two, and start it with a new directory';
     this.events.untrusted('CAUSEWAY_DUPLICATE_IDENTITY', message);

@@ -43,7 +43,7 @@ export interface ListRequest {
 }
 
 export class KeyListing {
-  private readonly keys: ListedKey[] = [];
+  private keys: ListedKey[] = [];
   private readonly types: readonly KeyType[];
   private type = 0;
   private from: Uint8Array | undefined;
@@ -53,22 +53,37 @@ export class KeyListing {
     private readonly store: Store,
     private readonly asked: ListRequest,
     private readonly now: Now,
+    private readonly answered: () => void,
   ) {
     this.types = asked.keyType === undefined ? TYPES : [asked.keyType];
-    if (asked.after === undefined) return;
-    const colon = asked.after.indexOf(':');
-    this.type = this.types.indexOf(asked.after.slice(0, colon) as KeyType);
+    this.seek();
+  }
+
+  /** Lists from the beginning, once what is executed is durable. */
+  start(): void {
+    this.keys = [];
+    this.seek();
+    this.store.whenDurable(() => this.readOn());
+  }
+
+  private seek(): void {
+    const { after } = this.asked;
+    this.type = 0;
+    this.from = undefined;
+    if (after === undefined) return;
+    const colon = after.indexOf(':');
+    this.type = this.types.indexOf(after.slice(0, colon) as KeyType);
     if (colon < 0 || this.type < 0) {
       throw new CausewayError(
         'CAUSEWAY_BAD_REQUEST',
         'after is no position of this listing: take it from a page',
       );
     }
-    const last = textKey(kindOf(this.types[this.type]!), asked.after.slice(colon + 1));
+    const last = textKey(kindOf(this.types[this.type]!), after.slice(colon + 1));
     this.from = concat(last, Uint8Array.of(0));
   }
 
-  readOn(): void {
+  private readOn(): void {
     const type = this.types[this.type];
     if (type === undefined) return this.answer(undefined);
     const range = this.rangeOf(type);
@@ -155,6 +170,7 @@ export class KeyListing {
 
   private answer(after: string | undefined): void {
     const { session, request } = this.asked;
+    this.answered();
     this.store.send({
       type: 'keys',
       session,
@@ -166,6 +182,7 @@ export class KeyListing {
 
   private fail(): void {
     const { session, request } = this.asked;
+    this.answered();
     const error = new CausewayError('CAUSEWAY_READ_FAILED', 'reading the keys from disk failed: try again');
     this.store.send({ type: 'failure', session, request, error });
   }

@@ -13,20 +13,31 @@ import {
   type Operation,
   type RecordDelta,
   type Result,
+  utf8Length,
 } from '@causeway/protocol';
 import { unreachable } from '../assert.js';
 import type { Environment, Now } from '../environment.js';
 import type { RequestEvent, SessionId } from '../events.js';
-import { REQUEST_BYTES_MAX, REQUESTS_MAX, RESULT_BYTES_MAX, SLOT_BYTES } from '../limits.js';
+import {
+  ANSWER_BYTES_MAX,
+  REQUEST_BYTES_MAX,
+  REQUESTS_MAX,
+  RESULT_BYTES_MAX,
+  SLOT_BYTES,
+  TRANSACTION_BYTES_MAX,
+} from '../limits.js';
 import { changesOfRecords } from '../store/changes.js';
 import { resultExpiryKey } from '../store/keyspace.js';
 import type { ElementSlot, ResultSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { RecordChange, Watches } from '../store/watches.js';
+import { KeyListing, type ListRequest } from './listing.js';
 import { SetRead } from './set-read.js';
-import { type PlannedOperation, Transaction } from './transaction.js';
+import { bytesOfResult, type PlannedOperation, Transaction } from './transaction.js';
 
 const EMPTY = new Uint8Array(0);
+/** Stamp, dots and lengths of a record in a chunk, roughly. */
+const RECORD_HEAD_BYTES = 32;
 
 interface Waiting {
   readonly session: SessionId;
@@ -42,6 +53,7 @@ interface Waiting {
 export class Requests {
   private queue: Waiting[] = [];
   private bytes = 0;
+  private readonly listings = new Set<KeyListing>();
 
   constructor(
     private readonly store: Store,
@@ -56,7 +68,16 @@ export class Requests {
   add(event: RequestEvent): void {
     const { session, request, operations, idempotency } = event;
     let bytes = 0;
-    for (const operation of operations) bytes += bytesOf(operation);
+    let encoded = 0;
+    for (const operation of operations) {
+      bytes += bytesOf(operation);
+      encoded += encodedBytesOf(operation);
+    }
+    if (encoded > TRANSACTION_BYTES_MAX) {
+      const message = `the request would take ${encoded} bytes in one transaction, which may have ${TRANSACTION_BYTES_MAX}: split it`;
+      this.fail(session, request, new CausewayError('CAUSEWAY_TOO_LARGE', message));
+      return;
+    }
     if (this.queue.length >= REQUESTS_MAX || this.bytes + bytes > REQUEST_BYTES_MAX) {
       const message = 'the node has more requests waiting than it may hold: try again in a moment';
       this.fail(session, request, new CausewayError('CAUSEWAY_OVERLOADED', message));
@@ -74,11 +95,17 @@ export class Requests {
     });
   }
 
-  /** Runs `task` when everything that the session has asked for before has been executed. */
-  whenReached(session: SessionId, task: () => void): void {
+  /** Lists keys when everything that the session has asked for before has been executed. */
+  list(asked: ListRequest, now: Now): void {
+    const { session, request } = asked;
+    const listing = new KeyListing(this.store, asked, now, () => this.listings.delete(listing));
+    const task = () => {
+      this.listings.add(listing);
+      listing.start();
+    };
     this.queue.push({
       session,
-      request: 0,
+      request,
       bytes: 0,
       plan: [],
       idempotency: undefined,
@@ -110,10 +137,16 @@ export class Requests {
 
   /** Everything that waits, all of it reads, is read again: the store has been exchanged. */
   readAgain(): void {
+    this.listAgain();
     this.queue = this.queue.map((waiting) => {
       for (const { read } of waiting.plan) read?.close();
       return { ...waiting, plan: waiting.plan.map(({ operation }) => this.planOf(operation)) };
     });
+  }
+
+  /** The store has forgotten what was read for the listings under way. */
+  listAgain(): void {
+    for (const listing of this.listings) listing.start();
   }
 
   /** Answers everything that waits with `error`. */
@@ -181,7 +214,13 @@ export class Requests {
       const { operation } = planned;
       switch (operation.op) {
         case 'set.values':
-          planned.read ??= new SetRead(this.store, planned.slot as SetSlot, operation.limit, operation.after);
+          planned.read ??= new SetRead(
+            this.store,
+            planned.slot as SetSlot,
+            operation.limit,
+            operation.after,
+            ANSWER_BYTES_MAX / plan.length,
+          );
           if (!planned.read.ready) return false;
           break;
         case 'set.update':
@@ -327,13 +366,19 @@ function typeOf({ op }: Operation): KeyType {
 }
 
 function bytesOfResults(results: readonly Result[]): number {
-  let bytes = 64;
-  for (const result of results) {
-    bytes += 32;
-    if (result.op === 'register.get') bytes += result.value?.length ?? 0;
-    else if (result.op === 'set.values') for (const value of result.values) bytes += value.length + 8;
-    else if (result.op === 'set.has') bytes += result.has.length;
-  }
+  let bytes = 0;
+  for (const result of results) bytes += bytesOfResult(result);
+  return bytes;
+}
+
+/** What the operation takes in a chunk, at most: each element's record bears the key. */
+function encodedBytesOf(operation: Operation): number {
+  const head = utf8Length(operation.key) + RECORD_HEAD_BYTES;
+  if (operation.op === 'register.set') return head + operation.value.length;
+  if (operation.op !== 'set.update') return head;
+  let bytes = head;
+  for (const element of operation.add) bytes += head + element.length;
+  for (const element of operation.remove) bytes += head + element.length;
   return bytes;
 }
 

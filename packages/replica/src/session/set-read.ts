@@ -16,8 +16,6 @@ import { elementId, type RangeWatch, type Store } from '../store/store.js';
 
 const PAGE_ENTRIES = 4_096;
 const PAGE_BYTES = 1 << 20;
-/** Bytes of elements in one answer. */
-const READ_BYTES_MAX = 16 << 20;
 
 /** What the transaction itself has made of an element. */
 export interface ElementOverride {
@@ -44,6 +42,8 @@ export class SetRead {
     private readonly slot: SetSlot,
     private readonly limit: number | undefined,
     after: Uint8Array | undefined,
+    /** Elements that are read and kept until the transaction runs. */
+    private readonly bytesMax: number,
   ) {
     this.watch = store.watchElements(slot.userKey);
     this.afterId = after === undefined ? '' : elementId(slot.userKey, bytesText(after));
@@ -72,7 +72,7 @@ export class SetRead {
     let bytes = 0;
     for (const { element } of elements.slice(0, limit)) {
       bytes += element.length;
-      if (bytes > READ_BYTES_MAX && values.length > 0) {
+      if (bytes > this.bytesMax && values.length > 0) {
         if (this.limit === undefined) throw this.tooLargeError();
         return { values, more: true };
       }
@@ -93,7 +93,7 @@ export class SetRead {
   }
 
   private get tooLarge(): boolean {
-    return this.bytes > READ_BYTES_MAX;
+    return this.bytes > this.bytesMax;
   }
 
   private tooLargeError(): CausewayError {

@@ -25,6 +25,7 @@ import {
 import { CausewayError, type Operation, type RecordDelta, type Result } from '@causeway/protocol';
 import { assert, unreachable } from '../assert.js';
 import type { Now } from '../environment.js';
+import { ANSWER_BYTES_MAX, TRANSACTION_ITEMS_MAX } from '../limits.js';
 import { applyClear, applyCounter, applyElement, applyRegister, clearedThrough } from '../store/apply.js';
 import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
@@ -124,7 +125,18 @@ export class Transaction {
   /** @throws CausewayError when an operation is refused; then nothing has changed. */
   run(plan: readonly PlannedOperation[]): Result[] {
     const results: Result[] = [];
-    for (const planned of plan) results.push(this.operate(planned));
+    let bytes = 0;
+    for (const planned of plan) {
+      const result = this.operate(planned);
+      bytes += bytesOfResult(result);
+      if (bytes > ANSWER_BYTES_MAX) {
+        throw new CausewayError(
+          'CAUSEWAY_TOO_LARGE',
+          `the answer would be larger than ${ANSWER_BYTES_MAX} bytes: ask for less at once`,
+        );
+      }
+      results.push(result);
+    }
     return results;
   }
 
@@ -138,6 +150,9 @@ export class Transaction {
     const records: RecordDelta[] = [];
     for (const draft of this.drafts) this.fold(draft, records);
     if (records.length === 0) return records;
+    if (itemsOf(records) > TRANSACTION_ITEMS_MAX) {
+      throw new CausewayError('CAUSEWAY_TOO_LARGE', 'the transaction changes too much at once: split it');
+    }
     this.store.beginTransaction(this.now);
     for (const draft of this.drafts) this.apply(draft);
     this.store.endTransaction(records);
@@ -327,6 +342,24 @@ export class Transaction {
       if (delta !== EMPTY_ELEMENT) applyElement(store, draft.slot, slot, delta);
     }
   }
+}
+
+/** Memory of a result, roughly. */
+export function bytesOfResult(result: Result): number {
+  let bytes = 64;
+  if (result.op === 'register.get') bytes += result.value?.length ?? 0;
+  else if (result.op === 'set.has') bytes += result.has.length;
+  else if (result.op === 'set.values') for (const value of result.values) bytes += value.length + 8;
+  return bytes;
+}
+
+function itemsOf(records: readonly RecordDelta[]): number {
+  let items = records.length;
+  for (const record of records) {
+    if (record.type === 'element') items += record.removed.length;
+    else if (record.type === 'reset') items += record.entries.length;
+  }
+  return items;
 }
 
 /** Spelled out, since every write of a register passes here. */

@@ -17,6 +17,7 @@ import {
   type Register,
   type SetClear,
   type SetElement,
+  seqOf,
   type VersionVector,
 } from '@causeway/crdt';
 import type { Now } from '../environment.js';
@@ -100,9 +101,16 @@ function isBehind(element: Uint8Array, cursor: Uint8Array): boolean {
 export function applyClear(store: Store, set: SetSlot, clear: SetClear): void {
   const joined = joinClears(set.meta.clear, clear);
   store.touch(set);
-  // Where the clear covers all that this replica holds, nothing is left; else the purge has to count.
-  const known = dominates(joined.through, store.executed);
-  const purge = { cursor: EMPTY, counted: 0, seen: new Map(store.executed) };
+  // What was here when the clear came: neither itself nor what follows it in its chunk.
+  const seen = new Map(store.executed);
+  for (const [replica, seq] of clear.by) {
+    if (seqOf(seen, replica) < seq) continue;
+    if (seq > 1) seen.set(replica, seq - 1);
+    else seen.delete(replica);
+  }
+  // Where the clear covers all of it, nothing is left; else the purge has to count.
+  const known = dominates(joined.through, seen);
+  const purge = { cursor: EMPTY, counted: 0, seen };
   set.meta = known ? { clear: joined, size: 0, purge } : { clear: joined, purge };
   store.put(textKey(KIND.purge, set.userKey), EMPTY);
   for (const [replica, seq] of clear.by) store.put(garbageKey(replica, seq, set.key), EMPTY);

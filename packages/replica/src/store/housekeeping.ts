@@ -16,7 +16,6 @@ import {
   joinVersionVectors,
   liveDots,
   type ReplicaId,
-  seqOf,
   type VersionVector,
 } from '@causeway/crdt';
 import { chunkHead, type SetPurge } from '@causeway/protocol';
@@ -57,6 +56,8 @@ export interface Job {
 export class Housekeeping {
   /** Due expiries that are not done yet, purges under way: the digest is not settled. */
   private readonly purging = new Set<string>();
+  /** Purges that wait for the disk to read again. */
+  private readonly unread = new Set<string>();
   private nextExpiry = 0;
   /** Earliest expiry told since the last search began. */
   private noted = Number.POSITIVE_INFINITY;
@@ -77,7 +78,7 @@ export class Housekeeping {
 
   /** No purge is under way and no expiry is due. */
   isSettled(now: Now): boolean {
-    return this.purging.size === 0 && !this.expiring && this.nextExpiry > now.wall;
+    return this.purging.size + this.unread.size === 0 && !this.expiring && this.nextExpiry > now.wall;
   }
 
   /** When the next register expires; undefined while none is known to. */
@@ -94,6 +95,7 @@ export class Housekeeping {
   /** At the start and after a discard, when nothing that was under way is answered any more. */
   restart(purges: readonly string[]): void {
     this.purging.clear();
+    this.unread.clear();
     this.expiring = false;
     this.compacting = false;
     this.cutting = false;
@@ -112,6 +114,13 @@ export class Housekeeping {
     this.store.whenDurable(() => {
       this.purgeStep(key);
     });
+  }
+
+  /** Tries again what could not be read. */
+  retryPurges(): void {
+    const keys = [...this.unread];
+    this.unread.clear();
+    for (const key of keys) this.purge(key);
   }
 
   private purgeStep(key: string): void {
@@ -147,14 +156,22 @@ export class Housekeeping {
   ): void {
     const { store } = this;
     const key = set.userKey;
-    const last = entries?.at(-1);
-    const slots = (entries ?? []).map((entry) => store.element(key, splitElementKey(entry.key).element));
+    if (entries === undefined) {
+      // Not at once: what the disk cannot read now it will not read in the same moment.
+      store.unwatch(watch);
+      store.release(set);
+      this.purging.delete(key);
+      this.unread.add(key);
+      return;
+    }
+    const last = entries.at(-1);
+    const slots = entries.map((entry) => store.element(key, splitElementKey(entry.key).element));
     this.schedule({
       slots: [set, ...slots],
       run: (now) => {
         store.unwatch(watch);
-        // After a failed read, or a further clear meanwhile, the step is done over.
-        if (entries !== undefined && set.meta.purge?.seen === begun.seen) {
+        // After a further clear the step is done over.
+        if (set.meta.purge?.seen === begun.seen) {
           const through = last === undefined ? undefined : splitElementKey(last.key).element;
           this.purgeElements(set, slots, watch, through, now);
         }
@@ -272,27 +289,42 @@ export class Housekeeping {
 
   compact(stable: VersionVector): void {
     if (this.compacting) return;
-    for (const [origin, seq] of stable) {
-      if ((this.compacted.get(origin) ?? 0) >= seq) continue;
-      this.compacting = true;
-      this.compactStep(origin, new Map(stable), garbageRange(origin, seq), 0);
+    const due = [...stable].filter(([origin, seq]) => (this.compacted.get(origin) ?? 0) < seq);
+    if (due.length === 0) return;
+    this.compacting = true;
+    this.compactOrigins(due, new Map(stable));
+  }
+
+  /** One after the other, so that an origin that writes all the time does not keep the others waiting. */
+  private compactOrigins(due: readonly (readonly [ReplicaId, number])[], stable: VersionVector): void {
+    const [first, ...rest] = due;
+    if (first === undefined) {
+      this.compacting = false;
       return;
     }
+    const [origin, seq] = first;
+    this.compactStep(stable, garbageRange(origin, seq), 0, (kept) => {
+      if (kept === 0) this.compacted.set(origin, seq);
+      this.compactOrigins(rest, stable);
+    });
   }
 
   /** `kept`: entries so far whose evidence had to stay. */
-  private compactStep(origin: ReplicaId, stable: VersionVector, range: KeyRange, kept: number): void {
+  private compactStep(
+    stable: VersionVector,
+    range: KeyRange,
+    kept: number,
+    then: (kept: number) => void,
+  ): void {
     const { store } = this;
     store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (entries) => {
       const last = entries?.at(-1);
-      if (entries === undefined || last === undefined) {
-        this.compacting = false;
-        if (entries !== undefined && kept === 0) this.compacted.set(origin, seqOf(stable, origin));
-        return;
-      }
+      // What could not be read is looked at again with the next housekeeping.
+      if (entries === undefined) return then(kept + 1);
+      if (last === undefined) return then(kept);
       this.compactEntries(entries, stable, (stayed) => {
         const from = concat(last.key, Uint8Array.of(0));
-        this.compactStep(origin, stable, { from, to: range.to }, kept + stayed);
+        this.compactStep(stable, { from, to: range.to }, kept + stayed, then);
       });
     });
   }
@@ -384,27 +416,30 @@ export class Housekeeping {
   forget(now: Now): void {
     if (this.forgetting) return;
     this.forgetting = true;
+    this.forgetStep(now.wall);
+  }
+
+  private forgetStep(wall: number): void {
     const { store } = this;
-    store.reads.scan(
-      dueRange(KIND.resultExpiry, now.wall),
-      store.limits.housekeepingRecords,
-      SCAN_BYTES,
-      (due) => {
+    const range = dueRange(KIND.resultExpiry, wall);
+    store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (due) => {
+      if (due === undefined || due.length === 0) {
         this.forgetting = false;
-        if (due === undefined || due.length === 0) return;
-        const slots = due.map(({ key }) => store.result(decodeText(restOfTimedKey(key))));
-        this.schedule({
-          slots,
-          run: () => {
-            slots.forEach((slot, index) => {
-              store.delete(due[index]!.key);
-              this.forgetResult(slot);
-              store.release(slot);
-            });
-          },
-        });
-      },
-    );
+        return;
+      }
+      const slots = due.map(({ key }) => store.result(decodeText(restOfTimedKey(key))));
+      this.schedule({
+        slots,
+        run: () => {
+          slots.forEach((slot, index) => {
+            store.delete(due[index]!.key);
+            this.forgetResult(slot);
+            store.release(slot);
+          });
+          store.whenDurable(() => this.forgetStep(wall));
+        },
+      });
+    });
   }
 
   private forgetResult(slot: ResultSlot): void {
@@ -419,38 +454,43 @@ export class Housekeeping {
   /** Drops chunks of `origin` that every member has, but for the newest ones. `held`: what all members have. */
   cutLog(held: VersionVector): void {
     if (this.cutting) return;
+    const due: [ReplicaId, number][] = [];
     for (const [origin, seq] of held) {
       const through = seq - this.store.limits.logFloorTransactions;
-      if (through <= (this.cutThrough.get(origin) ?? 0)) continue;
-      this.cutting = true;
-      this.cutStep(origin, through);
-      return;
+      if (through > (this.cutThrough.get(origin) ?? 0)) due.push([origin, through]);
     }
+    if (due.length === 0) return;
+    this.cutting = true;
+    this.cutOrigins(due);
   }
 
-  private cutStep(origin: ReplicaId, through: number): void {
+  private cutOrigins(due: readonly (readonly [ReplicaId, number])[]): void {
+    const [first, ...rest] = due;
+    if (first === undefined) {
+      this.cutting = false;
+      return;
+    }
+    const [origin, through] = first;
+    this.cutStep(logRange(origin, this.cutThrough.get(origin) ?? 0, through + 1), through, (done) => {
+      if (done) this.cutThrough.set(origin, through);
+      this.cutOrigins(rest);
+    });
+  }
+
+  private cutStep(range: KeyRange, through: number, then: (done: boolean) => void): void {
     const { store } = this;
-    store.reads.scan(
-      logRange(origin, 0, through + 1),
-      store.limits.housekeepingRecords,
-      SCAN_BYTES,
-      (entries) => {
-        const done = (entries ?? []).filter(({ value }) => chunkHead(value).lastSeq <= through);
-        if (done.length === 0) {
-          this.cutting = false;
-          if (entries !== undefined) this.cutThrough.set(origin, through);
-          return;
-        }
-        this.schedule({
-          slots: [],
-          run: () => {
-            for (const { key } of done) store.delete(key);
-            store.whenDurable(() => {
-              this.cutting = false;
-            });
-          },
-        });
-      },
-    );
+    store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (entries) => {
+      const old = (entries ?? []).filter(({ value }) => chunkHead(value).lastSeq <= through);
+      const last = old.at(-1);
+      if (last === undefined) return then(entries !== undefined);
+      this.schedule({
+        slots: [],
+        run: () => {
+          for (const { key } of old) store.delete(key);
+          const from = concat(last.key, Uint8Array.of(0));
+          store.whenDurable(() => this.cutStep({ from, to: range.to }, through, then));
+        },
+      });
+    });
   }
 }

@@ -16,6 +16,8 @@ type Scanned = (entries: readonly ScanEntry[] | undefined) => void;
 
 export class Reads {
   private wantLoads: Slot[] = [];
+  /** Out of a load that has failed. */
+  private wantSingly: Slot[] = [];
   private wantScans: Scan[] = [];
   private readonly loads = new Map<number, readonly Slot[]>();
   private readonly scans = new Map<number, Scanned>();
@@ -38,12 +40,16 @@ export class Reads {
   }
 
   takeLoads(): readonly Load[] {
-    if (this.wantLoads.length === 0) return NO_LOADS;
-    const slots = this.wantLoads;
+    if (this.wantLoads.length === 0 && this.wantSingly.length === 0) return NO_LOADS;
+    const groups = this.wantSingly.map((slot) => [slot]);
+    if (this.wantLoads.length > 0) groups.push(this.wantLoads);
     this.wantLoads = [];
-    const id = this.nextId++;
-    this.loads.set(id, slots);
-    return [{ id, keys: slots.map((slot) => slot.key) }];
+    this.wantSingly = [];
+    return groups.map((slots) => {
+      const id = this.nextId++;
+      this.loads.set(id, slots);
+      return { id, keys: slots.map((slot) => slot.key) };
+    });
   }
 
   takeScans(): readonly Scan[] {
@@ -69,16 +75,30 @@ export class Reads {
     then(entries);
   }
 
-  /** Records are asked for again; a scan is told. */
-  failed(id: number): void {
+  /**
+   * A scan is told. Of a load that failed whole each record is asked for alone, and one that fails alone is damaged;
+   * `exchanging`: unless the store is being exchanged, when it says nothing.
+   */
+  failed(id: number, exchanging: boolean): void {
     const slots = this.loads.get(id);
     if (slots === undefined) return this.scanned(id, undefined);
     this.loads.delete(id);
-    this.wantLoads.push(...slots);
+    if (exchanging) {
+      for (const slot of slots) this.slots.remove(slot);
+    } else if (slots.length > 1) {
+      this.wantSingly.push(...slots);
+    } else {
+      for (const slot of slots) {
+        this.log.error({ key: slot.id }, 'a stored record cannot be read and is treated as lost');
+        slot.loaded = true;
+        slot.corrupt = true;
+      }
+    }
   }
 
   clear(): void {
     this.wantLoads = [];
+    this.wantSingly = [];
     this.wantScans = [];
     this.loads.clear();
     this.scans.clear();

@@ -378,8 +378,8 @@ export class Store {
   private closeChunk(): void {
     const open = this.openChunk;
     if (open === undefined) return;
-    this.openChunk = undefined;
     const bytes = this.chunkWriter.finish();
+    this.openChunk = undefined;
     this.forming.chunks.push({
       origin: this.self,
       start: this.start,
