@@ -155,6 +155,13 @@ export class Disk {
     return this.order.map((key) => ({ key: bytesOf(key), value: this.values.get(key) as Uint8Array }));
   }
 
+  /** Puts back what `entries` once returned, of this disk or another: a backup, a copied directory. Not while it runs. */
+  restore(entries: readonly ScanEntry[]): void {
+    this.values.clear();
+    this.order.length = 0;
+    this.apply({ puts: entries, deletes: [] });
+  }
+
   /** The process dies, or its machine does. */
   crash(): void {
     this.life++;
