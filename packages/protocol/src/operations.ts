@@ -58,7 +58,10 @@ export interface KeyChange {
   readonly value?: Uint8Array;
   /** Counter: the value now. */
   readonly count?: number | bigint;
-  /** Set: elements that became visible or stopped being so. A cleared set says `cleared` instead. */
+  /**
+   * Set: elements that became visible or stopped being so. A cleared set says `cleared` instead, before what the same
+   * transaction added; with `conflict` elements that the clear had not seen may have stayed, and have to be read.
+   */
   readonly added?: readonly Uint8Array[];
   readonly removed?: readonly Uint8Array[];
   readonly cleared?: boolean;

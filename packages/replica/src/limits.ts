@@ -85,7 +85,7 @@ export const CONFLICT_BYTES_MAX = 16 << 20;
 /** Own commits whose acknowledgement is timed. */
 export const TIMED_COMMITS_MAX = 20_000;
 export const WATCHES_PER_SESSION_MAX = 1_000;
-/** Members and origins: bounds every version vector. */
-export const MEMBERS_MAX = 1_000;
+/** Members, and so origins: bounds every version vector, and a gossip, which holds one for each. */
+export const MEMBERS_MAX = 128;
 /** Links, of which duplicates close at once. */
 export const LINKS_MAX = 4 * 64;

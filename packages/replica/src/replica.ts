@@ -271,7 +271,7 @@ export class Replica {
   private execute(now: Now): void {
     // Only reads are waiting while the disk refuses writes.
     if (this.readOnly) return this.requests.execute(now);
-    this.intake.apply(now);
+    this.intake.apply(now, this.requests.waiting > 0);
     const { jobs } = this;
     if (jobs.length > 0) {
       this.jobs = [];

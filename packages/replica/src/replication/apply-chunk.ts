@@ -6,7 +6,6 @@ import {
   type CounterEntry,
   type Dot,
   elementAdd,
-  isLive,
   joinElements,
   liveDots,
   type ReplicaId,
@@ -16,7 +15,7 @@ import type { Chunk, RecordDelta } from '@causeway/protocol';
 import { unreachable } from '../assert.js';
 import type { Now } from '../environment.js';
 import { applyClear, applyCounter, applyElement, applyRegister, clearedThrough } from '../store/apply.js';
-import { changesOfRecords } from '../store/changes.js';
+import { Changes } from '../store/changes.js';
 import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { Watches } from '../store/watches.js';
@@ -75,54 +74,37 @@ export class ChunkApplier {
     slots: readonly Slot[],
     now: Now,
   ): void {
-    const met = new Set<RecordDelta>();
+    const changes = this.watches.any ? new Changes(now) : undefined;
     let at = 0;
     for (const record of records) {
       const slot = slots[at++]!;
-      let conflict = false;
       switch (record.type) {
-        case 'register':
-          conflict = this.register(chunk, dot, record, slot as RegisterSlot, now);
-          break;
-        case 'element':
-          conflict = this.element(chunk, dot, record, slot as ElementSlot, slots[at++] as SetSlot, now);
-          break;
-        case 'clear':
-          conflict = this.clear(chunk, dot, slot as SetSlot);
-          break;
-        case 'increment': {
-          const entry = {
-            dot: { replica: dot.replica, seq: record.first },
-            p: record.p,
-            n: record.n,
-            bp: 0n,
-            bn: 0n,
-          };
-          applyCounter(this.store, slot as CounterSlot, [entry]);
+        case 'register': {
+          const conflict = this.register(chunk, dot, record, slot as RegisterSlot, now);
+          changes?.register(slot as RegisterSlot, conflict);
           break;
         }
+        case 'element': {
+          const set = slots[at++] as SetSlot;
+          const { visible, conflict } = this.element(chunk, dot, record, slot as ElementSlot, set, now);
+          changes?.element(slot as ElementSlot, visible, conflict);
+          break;
+        }
+        case 'clear': {
+          const conflict = this.clear(chunk, dot, slot as SetSlot);
+          changes?.clear(slot as SetSlot, conflict);
+          break;
+        }
+        case 'increment':
         case 'reset':
-          applyCounter(
-            this.store,
-            slot as CounterSlot,
-            record.entries.map((entry) => baseline(entry, dot)),
-          );
+          applyCounter(this.store, slot as CounterSlot, entriesOf(record, dot));
+          changes?.counter(slot as CounterSlot);
           break;
         default:
           unreachable(record);
       }
-      if (conflict) met.add(record);
     }
-    if (!this.watches.any) return;
-    const byId = new Map<string, Slot>();
-    for (const slot of slots) byId.set(slot.id, slot);
-    const changes = changesOfRecords(
-      records,
-      now,
-      (id) => byId.get(id),
-      (record) => met.has(record),
-    );
-    this.watches.publish(dot, changes);
+    if (changes !== undefined) this.watches.publish(dot, changes.list());
   }
 
   private register(
@@ -156,7 +138,7 @@ export class ChunkApplier {
     slot: ElementSlot,
     set: SetSlot,
     now: Now,
-  ): boolean {
+  ): { visible: number; conflict: boolean } {
     const { origin, deps } = chunk;
     const removal: SetElement = {
       adds: [],
@@ -171,16 +153,16 @@ export class ChunkApplier {
       }
     }
     const delta = record.add ? joinElements(removal, elementAdd(dot)) : removal;
-    applyElement(this.store, set, slot, delta);
+    const visible = applyElement(this.store, set, slot, delta);
     if (!record.add) {
       // A removal meets an add that its writer had not seen, and loses to it.
       meets = liveDots(slot.state, clearedThrough(set)).find((live) => unseen(live, origin, deps))?.replica;
     }
-    if (meets === undefined) return false;
+    if (meets === undefined) return { visible, conflict: false };
     const added = { value: slot.element, replica: record.add ? origin : meets };
     const removed = { replica: record.add ? meets : origin };
     this.conflicts.add({ type: 'set', key: set.userKey, winner: added, loser: removed, at: now.wall });
-    return isLive(slot.state, clearedThrough(set));
+    return { visible, conflict: true };
   }
 
   /** Whether elements may have stayed that the clear had not seen; the purge counts them. */
@@ -192,8 +174,13 @@ export class ChunkApplier {
   }
 }
 
-function baseline({ dot, bp, bn }: { dot: Dot; bp: bigint; bn: bigint }, by: Dot): CounterEntry {
-  return { dot, p: bp, n: bn, bp, bn, by };
+function entriesOf(record: RecordDelta & { type: 'increment' | 'reset' }, by: Dot): CounterEntry[] {
+  if (record.type === 'increment') {
+    const dot = { replica: by.replica, seq: record.first };
+    return [{ dot, p: record.p, n: record.n, bp: 0n, bn: 0n }];
+  }
+  // A reset has seen what it sets as the baseline.
+  return record.entries.map(({ dot, bp, bn }) => ({ dot, p: bp, n: bn, bp, bn, by }));
 }
 
 function sideOf(register: { value?: Uint8Array; stamp: import('@causeway/crdt').Stamp; dot: Dot }) {

@@ -10,7 +10,13 @@
  * - Unapplied bytes are bounded by the window of each subscription: credit goes back when a chunk is durable.
  */
 import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
-import { CausewayError, type Chunk, decodeChunk, type PeerMessage } from '@causeway/protocol';
+import {
+  CausewayError,
+  CHUNK_BYTES_MAX,
+  type Chunk,
+  decodeChunk,
+  type PeerMessage,
+} from '@causeway/protocol';
 import type { Environment, Now } from '../environment.js';
 import { CAUSAL_WAIT_MS, OVERRIDE_MS } from '../limits.js';
 import type { Slot } from '../store/slot.js';
@@ -44,6 +50,8 @@ interface Inflow {
   queue: Pending[];
   source: Source | undefined;
   owed: number;
+  /** Bytes in the queue. */
+  unapplied: number;
   /** A hole has been seen and asked for; what is still under way from behind it is passed over. */
   resumed: boolean;
   /** Neighbours whose log does not reach back far enough, until asked again. */
@@ -128,17 +136,16 @@ export class Intake {
     this.route(now);
   }
 
-  /** Applies what is ready; returns whether anything was. */
-  apply(now: Now): boolean {
-    let applied = false;
-    for (let again = true; again && !this.store.full; ) {
+  /** Applies what is ready, while the commit has room; `sparing`: half of it is for the clients who wait. */
+  apply(now: Now, sparing: boolean): void {
+    const { store } = this;
+    const hasRoom = () => !(sparing ? store.halfFull : store.full);
+    for (let again = true; again && hasRoom(); ) {
       again = false;
       for (const inflow of this.inflows.values()) {
-        while (!this.store.full && this.applyHead(inflow, now)) again = true;
+        while (hasRoom() && this.applyHead(inflow, now)) again = true;
       }
-      applied ||= again;
     }
-    return applied;
   }
 
   /** Forgets everything that is not durable. */
@@ -147,6 +154,7 @@ export class Intake {
       inflow.source = undefined;
       inflow.queue = [];
       inflow.owed = 0;
+      inflow.unapplied = 0;
       inflow.received = seqOf(this.store.executed, inflow.origin);
     }
     this.route(now);
@@ -175,6 +183,13 @@ export class Intake {
       this.giveCredit(inflow, from, bytes.length);
       return;
     }
+    if (inflow.unapplied > this.store.limits.subscriptionWindowBytes + CHUNK_BYTES_MAX) {
+      throw new CausewayError(
+        'CAUSEWAY_BAD_FRAME',
+        `more of ${chunk.origin} is under way than its window holds`,
+      );
+    }
+    inflow.unapplied += bytes.length;
     inflow.received = chunk.lastSeq;
     const slots = acquireSlots(this.store, chunk);
     inflow.queue.push({ chunk, bytes, durableAt, from, receivedAt: now.monotonic, slots, loaded: false });
@@ -184,6 +199,7 @@ export class Intake {
     const head = inflow.queue[0];
     if (head === undefined || !this.isReady(head)) return false;
     inflow.queue.shift();
+    inflow.unapplied -= head.bytes.length;
     const { chunk, bytes, durableAt, from, slots } = head;
     const after = seqOf(this.store.executed, chunk.origin);
     this.store.logRemote({ ...chunk, bytes, durableAt });
@@ -222,6 +238,7 @@ export class Intake {
         queue: [],
         source: undefined,
         owed: 0,
+        unapplied: 0,
         resumed: false,
         gaps: new Map(),
         override: undefined,

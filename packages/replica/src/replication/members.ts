@@ -71,15 +71,18 @@ export class Members {
     return this.states.size;
   }
 
-  /** Whether it is new, or has moved. Nothing is taken in beyond MEMBERS_MAX. */
-  add(member: Member): boolean {
+  /**
+   * Whether it is new, or has moved. Only a member itself says where it is; others but introduce it. Nothing is taken
+   * in beyond MEMBERS_MAX.
+   */
+  add(member: Member, byItself: boolean): boolean {
     if (member.replica === this.store.self) return false;
     let state = this.states.get(member.replica);
     if (state === undefined) {
       if (this.states.size >= MEMBERS_MAX) return false;
       state = new MemberState(member);
       this.states.set(member.replica, state);
-    } else if (state.member.address === member.address && state.member.region === member.region) {
+    } else if (!byItself || isSame(state.member, member)) {
       return false;
     }
     state.member = member;
@@ -89,9 +92,12 @@ export class Members {
 
   report(replica: ReplicaId, versionVector: VersionVector): void {
     const state = this.states.get(replica);
-    if (state === undefined || dominates(state.latest, versionVector)) return;
+    if (state === undefined) return;
+    // Origins that are no members are nobody's: they would stay for ever.
+    const known = new Map([...versionVector].filter(([origin]) => this.isKnown(origin)));
+    if (dominates(state.latest, known)) return;
     state.unsaved = true;
-    this.accept(state, joinVersionVectors(state.latest, versionVector));
+    this.accept(state, joinVersionVectors(state.latest, known));
   }
 
   /** Looks again which reports are covered. */
@@ -125,6 +131,10 @@ export class Members {
     return meetVersionVectors([this.store.durable, ...[...this.states.values()].map(({ latest }) => latest)]);
   }
 
+  private isKnown(replica: ReplicaId): boolean {
+    return replica === this.store.self || this.states.has(replica);
+  }
+
   private accept(state: MemberState, latest: VersionVector): void {
     state.latest = latest;
     if (dominates(this.store.durable, latest)) {
@@ -150,4 +160,8 @@ export class Members {
     }
     this.store.put(key, sealValue(key, writer.view()));
   }
+}
+
+function isSame(a: Member, b: Member): boolean {
+  return a.address === b.address && a.region === b.region;
 }

@@ -198,6 +198,8 @@ export class Neighbours {
       case 'refuse':
         return this.refusedBy(link, message.code, message.message);
       case 'subscribe':
+        // Nobody else is streamed: a stream for each name that a peer may invent would have no bound.
+        if (this.members.get(message.origin) === undefined && message.origin !== this.store.self) return;
         return link.streams.subscribe(message.origin, message.after);
       case 'unsubscribe':
         return link.streams.unsubscribe(message.origin);
@@ -210,7 +212,7 @@ export class Neighbours {
       case 'ack':
         return this.report(link.replica, message.versionVector);
       case 'gossip':
-        this.learn(message.members);
+        this.learn(message.members, false);
         this.report(link.replica, message.versionVector);
         for (const { replica, versionVector } of message.reports) this.report(replica, versionVector);
         return;
@@ -236,7 +238,11 @@ export class Neighbours {
     if (this.isTwin(link, hello, now) || !this.mayStay(link, replica, now)) return;
     const known = this.members.get(replica)?.latest ?? new Map();
     link.state = 'checking';
-    this.learn([link.member, ...hello.members]);
+    this.learn([link.member], true);
+    this.learn(hello.members, false);
+    if (this.members.get(replica) === undefined) {
+      return this.refuse(link, 'CAUSEWAY_OVERLOADED', 'the cluster has as many members as it may have');
+    }
     const seq = Math.max(seqOf(this.store.durable, replica), seqOf(known, replica));
     const start =
       seq === seqOf(this.store.durable, replica) ? (this.store.durableStarts.get(replica) ?? 0) : 0;
@@ -340,7 +346,7 @@ export class Neighbours {
   /** Loudly, but once for each peer until it changes. */
   private complain(peer: ReplicaId, code: string, message: string): void {
     if (this.refused.get(peer) !== message) this.env.log.error({ peer, code }, message);
-    this.refused.set(peer, message);
+    if (this.members.get(peer) !== undefined) this.refused.set(peer, message);
   }
 
   private refuse(link: Link, code: string, message: string): void {
@@ -351,9 +357,9 @@ export class Neighbours {
 
   // Gossip
 
-  private learn(members: readonly Member[]): void {
+  private learn(members: readonly Member[], byThemselves: boolean): void {
     for (const member of members) {
-      if (!this.members.add(member)) continue;
+      if (!this.members.add(member, byThemselves)) continue;
       this.env.log.info({ peer: member.replica, address: member.address }, 'met a member');
       this.dialer.advertised(member.replica, member.address);
       this.nextGossipAt = 0;

@@ -26,11 +26,11 @@ import {
   SLOT_BYTES,
   TRANSACTION_BYTES_MAX,
 } from '../limits.js';
-import { changesOfRecords } from '../store/changes.js';
+import { Changes } from '../store/changes.js';
 import { resultExpiryKey } from '../store/keyspace.js';
-import type { ElementSlot, ResultSlot, SetSlot, Slot } from '../store/slot.js';
+import type { ElementSlot, ResultSlot, SetSlot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
-import type { RecordChange, Watches } from '../store/watches.js';
+import type { Watches } from '../store/watches.js';
 import { KeyListing, type ListRequest } from './listing.js';
 import { SetRead } from './set-read.js';
 import { bytesOfResult, type PlannedOperation, Transaction } from './transaction.js';
@@ -48,6 +48,8 @@ interface Waiting {
   readonly result: ResultSlot | undefined;
   /** Instead of a plan. */
   readonly task: (() => void) | undefined;
+  /** It takes no room in a commit. */
+  readonly readsOnly: boolean;
 }
 
 export class Requests {
@@ -92,6 +94,7 @@ export class Requests {
       idempotency,
       result: idempotency === undefined ? undefined : this.store.result(idempotency.key),
       task: undefined,
+      readsOnly: idempotency === undefined && operations.every(isRead),
     });
   }
 
@@ -111,6 +114,7 @@ export class Requests {
       idempotency: undefined,
       result: undefined,
       task,
+      readsOnly: true,
     });
   }
 
@@ -122,7 +126,8 @@ export class Requests {
     let kept = 0;
     for (let i = 0; i < queue.length; i++) {
       const waiting = queue[i]!;
-      if (this.store.full || blocked?.has(waiting.session) === true || !this.isReady(waiting)) {
+      const hasRoom = waiting.readsOnly || !this.store.full;
+      if (!hasRoom || blocked?.has(waiting.session) === true || !this.isReady(waiting)) {
         blocked ??= new Set();
         blocked.add(waiting.session);
         queue[kept++] = waiting;
@@ -269,7 +274,8 @@ export class Requests {
       );
     }
     checkReadable(plan);
-    const transaction = new Transaction(this.store, now);
+    const changes = this.watches.any ? new Changes(now) : undefined;
+    const transaction = new Transaction(this.store, now, changes);
     const dot = this.store.nextDot();
     let results: Result[];
     let records: RecordDelta[];
@@ -281,7 +287,7 @@ export class Requests {
     }
     if (result !== undefined && idempotency !== undefined) this.keep(result, idempotency, results, now);
     this.count(plan);
-    if (records.length > 0 && this.watches.any) this.watches.publish(dot, this.changesOf(records, plan, now));
+    if (changes !== undefined) this.watches.publish(dot, changes.list());
     const wrote = records.length > 0 || result !== undefined;
     return { results, commit: wrote ? this.store.newestCommit : commitOf(plan) };
   }
@@ -305,21 +311,6 @@ export class Requests {
       if (isRead(operation)) telemetry.read(typeOf(operation));
       else telemetry.write(typeOf(operation));
     }
-  }
-
-  private changesOf(
-    records: readonly RecordDelta[],
-    plan: readonly PlannedOperation[],
-    now: Now,
-  ): RecordChange[] {
-    const slots = new Map<string, Slot>();
-    for (const { slot } of plan) slots.set(slot.id, slot);
-    return changesOfRecords(
-      records,
-      now,
-      (id) => slots.get(id),
-      () => false,
-    );
   }
 }
 

@@ -21,12 +21,14 @@ import {
   joinElements,
   type Register,
   resetEntries,
+  type Stamp,
 } from '@causeway/crdt';
 import { CausewayError, type Operation, type RecordDelta, type Result } from '@causeway/protocol';
 import { assert, unreachable } from '../assert.js';
 import type { Now } from '../environment.js';
 import { ANSWER_BYTES_MAX, TRANSACTION_ITEMS_MAX } from '../limits.js';
 import { applyClear, applyCounter, applyElement, applyRegister, clearedThrough } from '../store/apply.js';
+import type { Changes } from '../store/changes.js';
 import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { ElementOverride, SetRead } from './set-read.js';
@@ -118,6 +120,8 @@ export class Transaction {
   constructor(
     private readonly store: Store,
     private readonly now: Now,
+    /** Told what has changed, if anybody watches. */
+    private readonly changes: Changes | undefined,
   ) {
     this.dot = store.nextDot();
   }
@@ -221,7 +225,7 @@ export class Transaction {
     draft: RegisterDraft,
     operation: Operation & { op: 'register.set' | 'register.delete' },
   ): Result {
-    const stamp = this.store.clock.tickAbove(this.now.wall, draft.view?.stamp);
+    const stamp = this.stampAbove(draft);
     if (operation.op === 'register.delete') {
       draft.next = { stamp, dot: this.dot };
       return { op: operation.op };
@@ -232,6 +236,15 @@ export class Transaction {
         ? { stamp, dot: this.dot, value }
         : { stamp, dot: this.dot, value, expiresAt: this.now.wall + ttlMs };
     return { op: operation.op, stamp };
+  }
+
+  private stampAbove(draft: RegisterDraft): Stamp {
+    try {
+      return this.store.clock.tickAbove(this.now.wall, draft.view?.stamp);
+    } catch (cause) {
+      const message = `the stamp of ${draft.slot.userKey} is at the end of time: nothing can be written over it`;
+      throw new CausewayError('CAUSEWAY_CLOCK_SKEW', message, { cause });
+    }
   }
 
   private add(set: SetDraft, draft: ElementDraft): void {
@@ -313,12 +326,16 @@ export class Transaction {
   private apply(draft: RegisterDraft | SetDraft | CounterDraft): void {
     const { store } = this;
     if (draft instanceof RegisterDraft) {
-      if (draft.next !== undefined) applyRegister(store, draft.slot, draft.next, this.now);
+      if (draft.next === undefined) return;
+      applyRegister(store, draft.slot, draft.next, this.now);
+      this.changes?.register(draft.slot, false);
     } else if (draft instanceof SetDraft) {
       this.applySet(draft);
     } else {
       const entries = [...draft.resets, ...draft.increments];
-      if (entries.length > 0) applyCounter(store, draft.slot, entries);
+      if (entries.length === 0) return;
+      applyCounter(store, draft.slot, entries);
+      this.changes?.counter(draft.slot);
     }
   }
 
@@ -337,9 +354,12 @@ export class Transaction {
         through: new Map(store.executed),
         by: new Map([[dot.replica, dot.seq]]),
       });
+      this.changes?.clear(draft.slot, false);
     }
     for (const { slot, delta } of deltas) {
-      if (delta !== EMPTY_ELEMENT) applyElement(store, draft.slot, slot, delta);
+      if (delta === EMPTY_ELEMENT) continue;
+      const visible = applyElement(store, draft.slot, slot, delta);
+      this.changes?.element(slot, visible, false);
     }
   }
 }

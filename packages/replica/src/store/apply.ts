@@ -60,18 +60,19 @@ function withOwnValue(register: Register): Register {
   return expiresAt === undefined ? { stamp, dot, value } : { stamp, dot, value, expiresAt };
 }
 
-/** Joins into an element and keeps the set's size. */
-export function applyElement(store: Store, set: SetSlot, slot: ElementSlot, delta: SetElement): void {
+/** Joins into an element and keeps the set's size; 1 when it has become visible, -1 when it no longer is, else 0. */
+export function applyElement(store: Store, set: SetSlot, slot: ElementSlot, delta: SetElement): number {
   const through = clearedThrough(set);
   const before = slot.state;
   // What a clear has removed need not be kept: dropping it is the purge of this element.
   const after = compactElement(joinElements(before, delta), through, neverStable);
-  if (after === before) return;
+  if (after === before) return 0;
   store.touch(slot);
   slot.state = after;
   for (const { by } of delta.removals) store.put(garbageKey(by.replica, by.seq, slot.key), EMPTY);
   const change = Number(isLive(after, through)) - Number(isLive(before, through));
   if (change !== 0) resize(store, set, slot, change);
+  return change;
 }
 
 function resize(store: Store, set: SetSlot, slot: ElementSlot, change: number): void {

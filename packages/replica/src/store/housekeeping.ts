@@ -44,6 +44,8 @@ import { CounterSlot, ElementSlot, RegisterSlot, type ResultSlot, SetSlot, type 
 import type { RangeWatch, Store } from './store.js';
 
 const SCAN_BYTES = 1 << 20;
+/** After a scan that failed. */
+const EXPIRY_RETRY_MS = 1_000;
 const EMPTY = new Uint8Array(0);
 const neverStable = () => false;
 
@@ -278,6 +280,8 @@ export class Housekeeping {
     this.store.reads.scan(kindRange(KIND.expiry), 1, SCAN_BYTES, (first) => {
       const entry = first?.[0];
       this.expiring = false;
+      // What could not be read is looked for again in a while; it was due.
+      if (first === undefined) this.noted = Math.min(this.noted, this.store.now.wall + EXPIRY_RETRY_MS);
       this.nextExpiry = Math.min(
         this.noted,
         entry === undefined ? Number.POSITIVE_INFINITY : timeOfKey(entry.key),

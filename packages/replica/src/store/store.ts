@@ -182,6 +182,11 @@ export class Store {
     return this.forming.bytes >= this.limits.commitBytesMax;
   }
 
+  /** Half of the commit is taken: what is not of this node's clients leaves them the rest. */
+  get halfFull(): boolean {
+    return this.forming.bytes >= this.limits.commitBytesMax / 2;
+  }
+
   /** Dot of the transaction that is executed next. */
   nextDot(): Dot {
     return { replica: this.self, seq: (this.executed.get(this.self) ?? 0) + 1 };
