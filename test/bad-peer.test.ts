@@ -4,8 +4,9 @@
  *
  * CAUSEWAY_BAD_PEER_SEED repeats a failing run; the failure prints it.
  */
+import { request } from 'node:http';
 import { type ReplicaId, replicaId } from '@causeway/crdt';
-import { PEER_FRAME_BYTES_MAX, type PeerMessage } from '@causeway/protocol';
+import { PEER_FRAME_BYTES_MAX, PEER_SUBPROTOCOL, type PeerMessage } from '@causeway/protocol';
 import { expect, test } from 'vitest';
 import { Scrape } from '../bench/suites/prometheus.js';
 import { seeded } from '../bench/suites/random.js';
@@ -18,6 +19,7 @@ const SEED = Number(process.env['CAUSEWAY_BAD_PEER_SEED'] ?? Math.floor(Math.ran
 const FRAMES = 10_000;
 /** Strangers at the door at the same time, each under a name of its own. */
 const LANES = 8;
+const TIMEOUT_MS = 20_000;
 const RSS_GROWTH_BYTES_MAX = 200 << 20;
 
 test('10,000 truncated, mutated and random frames, before and after the handshake, end their links and nothing else', async ({
@@ -180,6 +182,79 @@ test('messages out of place get what is documented, and do nothing', async () =>
   expect([after.versionVector, after.digest]).toEqual([before.versionVector, before.digest]);
   await target.expectUnharmed();
 });
+
+test('who does not ask for the protocol is answered why, and let in nowhere', async () => {
+  const target = await startTarget();
+  const asked: readonly (readonly [headers: Record<string, string>, status: number, code: string])[] = [
+    [{}, 404, 'CAUSEWAY_NOT_FOUND'],
+    [upgrade('causeway.client.v1'), 400, 'CAUSEWAY_BAD_VERSION'],
+    [upgrade('causeway.replication.v2'), 400, 'CAUSEWAY_BAD_VERSION'],
+    [{ ...upgrade(PEER_SUBPROTOCOL), origin: 'http://page.example' }, 403, 'CAUSEWAY_ORIGIN_REFUSED'],
+  ];
+  for (const [headers, status, code] of asked) {
+    expect(await knock(target.address, headers)).toMatchObject({ status, body: { error: { code } } });
+  }
+  await target.expectUnharmed();
+});
+
+test('bytes that are no WebSocket frames end their connection and nothing else', async ({ onTestFailed }) => {
+  onTestFailed(() => console.error(`CAUSEWAY_BAD_PEER_SEED=${SEED}`));
+  const target = await startTarget();
+  const random = seeded(SEED);
+  for (let round = 0; round < 200; round++) {
+    const noise = Uint8Array.from({ length: 1 + Math.floor(random() * 200) }, () =>
+      Math.floor(random() * 256),
+    );
+    await throwBytes(target.address, noise);
+  }
+  await target.expectUnharmed();
+});
+
+function upgrade(subprotocol: string): Record<string, string> {
+  return {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+    'sec-websocket-protocol': subprotocol,
+  };
+}
+
+/** What a request to the peer port is answered with. */
+function knock(address: string, headers: Record<string, string>): Promise<{ status: number; body: unknown }> {
+  return new Promise((resolve, reject) => {
+    const sent = request(address.replace('ws:', 'http:'), { headers, agent: false, timeout: TIMEOUT_MS });
+    sent.on('error', reject);
+    sent.on('timeout', () => sent.destroy(new Error('no answer')));
+    sent.on('upgrade', (_, socket) => {
+      socket.destroy();
+      reject(new Error('it was let in'));
+    });
+    sent.on('response', async (response) => {
+      const body = JSON.parse(Buffer.concat(await response.toArray()).toString());
+      resolve({ status: response.statusCode ?? 0, body });
+    });
+    sent.end();
+  });
+}
+
+/** Opens a WebSocket in good order, sends these bytes instead of frames, then all it has to say is said. */
+function throwBytes(address: string, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const headers = upgrade(PEER_SUBPROTOCOL);
+    const sent = request(address.replace('ws:', 'http:'), { headers, agent: false, timeout: TIMEOUT_MS });
+    sent.on('error', reject);
+    sent.on('timeout', () => sent.destroy(new Error('no answer')));
+    sent.on('upgrade', (_, socket) => {
+      socket.on('error', () => undefined);
+      socket.on('close', () => resolve());
+      socket.resume();
+      // Half of a frame would wait for the rest.
+      socket.end(bytes);
+    });
+    sent.end();
+  });
+}
 
 /** The last byte is part of the checksum. */
 function flip(bytes: Uint8Array): Uint8Array {
