@@ -229,7 +229,7 @@ function oneDoor(files: Files): string[] {
 
 /** Rows of a table whose first cell is a code, whose second is its status. */
 function errorCodes(files: Files): string[] {
-  const rows = (files.get('docs/protocol.md') ?? '').matchAll(/^\| `(CAUSEWAY_[A-Z_]+)` \| (\d+) \|/gm);
+  const rows = (files.get('docs/protocol.md') ?? '').matchAll(/^\| `(CAUSEWAY_[A-Z_]+)` *\| (\d+) *\|/gm);
   const found = new Map([...rows].map(([, code = '', status]) => [code, Number(status)]));
   const codes = new Map(Object.entries(ERRORS).map(([code, { status }]) => [code, status]));
   const missing = [...codes].filter(([code, status]) => found.get(code) !== status);
