@@ -44,6 +44,13 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
   return refusing(() => new ChunkDecoder(bytes).chunk());
 }
 
+/** Whether the bytes are what a ChunkWriter once made, by their checksum, without decoding them. */
+export function isChunkWhole(bytes: Uint8Array): boolean {
+  if (bytes.length < CHECKSUM_BYTES) return false;
+  const end = bytes.length - CHECKSUM_BYTES;
+  return checksum(bytes, 0, 0, end) === new ByteReader(bytes, end).u32le();
+}
+
 /** A stranger's chunk has one error, whichever field is wrong. */
 function refusing<T>(decode: () => T): T {
   try {

@@ -109,15 +109,17 @@ export class Replica {
       this.store,
       (job) => {
         this.jobs.push(job);
+        this.dirty = true;
       },
       (set, element, add, at) => {
-        this.conflictFeed.add({
+        const conflict: ConflictRecord = {
           type: 'set',
           key: set.userKey,
           winner: { value: element.element, replica: add.replica },
           loser: { replica: [...(set.meta.clear?.by.keys() ?? [])][0] ?? add.replica },
           at: at.wall,
-        });
+        };
+        this.store.whenDurable(() => this.conflictFeed.add(conflict));
       },
     );
     this.store.expiryWanted = (at) => this.housekeeping.expiryWanted(at);
@@ -196,7 +198,7 @@ export class Replica {
   poll(writeInFlight: boolean): Ready | undefined {
     const { store } = this;
     const { now } = store;
-    if (this.dirty) {
+    for (let turns = 0; this.dirty && turns < TURNS_MAX; turns++) {
       this.dirty = false;
       this.housekeep(now);
       this.execute(now);
@@ -447,6 +449,9 @@ export class Replica {
     };
   }
 }
+
+/** Jobs that make jobs are run within one poll, so many deep; the rest with the next event. */
+const TURNS_MAX = 8;
 
 const READS: ReadonlySet<string> = new Set([
   'register.get',

@@ -19,7 +19,7 @@ import { Changes } from '../store/changes.js';
 import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { Watches } from '../store/watches.js';
-import { type Conflicts, unseen } from './conflicts.js';
+import { type ConflictRecord, type Conflicts, unseen } from './conflicts.js';
 
 /** Records of a chunk, in the order of its deltas: elements are followed by their set. */
 export type ChunkSlots = readonly (readonly Slot[])[];
@@ -127,7 +127,7 @@ export class ChunkApplier {
     if (before === undefined || !unseen(before.dot, chunk.origin, chunk.deps)) return false;
     const sides = [sideOf(incoming), sideOf(before)] as const;
     const [winner, loser] = won ? sides : [sides[1], sides[0]];
-    this.conflicts.add({ type: 'register', key: slot.userKey, winner, loser, at: now.wall });
+    this.conflict({ type: 'register', key: slot.userKey, winner, loser, at: now.wall });
     return true;
   }
 
@@ -161,8 +161,13 @@ export class ChunkApplier {
     if (meets === undefined) return { visible, conflict: false };
     const added = { value: slot.element, replica: record.add ? origin : meets };
     const removed = { replica: record.add ? meets : origin };
-    this.conflicts.add({ type: 'set', key: set.userKey, winner: added, loser: removed, at: now.wall });
+    this.conflict({ type: 'set', key: set.userKey, winner: added, loser: removed, at: now.wall });
     return { visible, conflict: true };
+  }
+
+  /** Told when what it tells of is durable. */
+  private conflict(record: ConflictRecord): void {
+    this.store.whenDurable(() => this.conflicts.add(record));
   }
 
   /** Whether elements may have stayed that the clear had not seen; the purge counts them. */

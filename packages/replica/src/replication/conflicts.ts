@@ -56,7 +56,7 @@ export class Conflicts {
   /** @throws CausewayError CAUSEWAY_BAD_REQUEST when `after` is no position of this feed. */
   page(after: string | undefined, limit: number): { conflicts: ConflictRecord[]; after: string } {
     const position = after === undefined ? 0 : Number(after);
-    if (!Number.isSafeInteger(position) || position < 0) {
+    if (after !== undefined && !/^\d{1,15}$/.test(after)) {
       throw new CausewayError(
         'CAUSEWAY_BAD_REQUEST',
         'after is no position of the feed: take it from a page',

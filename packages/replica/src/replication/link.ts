@@ -8,6 +8,7 @@
  */
 import type { ReplicaId, VersionVector } from '@causeway/crdt';
 import type { Member, PeerMessage } from '@causeway/protocol';
+import type { Log } from '../environment.js';
 import type { LinkId } from '../events.js';
 import type { Store } from '../store/store.js';
 import type { Source } from './intake.js';
@@ -41,10 +42,11 @@ export class Link implements Source {
     now: number,
     private readonly store: Store,
     private readonly members: Members,
+    log: Log,
   ) {
     this.createdAt = now;
     this.lastHeardAt = now;
-    this.streams = new Streams(store, (message) => this.send(message));
+    this.streams = new Streams(store, (message) => this.send(message), log);
   }
 
   get replica(): ReplicaId {

@@ -64,7 +64,7 @@ export class Neighbours {
   ) {
     this.nextGossipAt = now.monotonic + GOSSIP_INTERVAL_MS;
     this.dialer = new Dialer(config.seeds, env, (id, address, at) => {
-      this.links.set(id, new Link(id, address, at.monotonic, store, members));
+      this.links.set(id, new Link(id, address, at.monotonic, store, members, env.log));
       store.send({ type: 'dial', link: id, address });
     });
     for (const { member } of members.all()) this.dialer.advertised(member.replica, member.address);
@@ -97,7 +97,7 @@ export class Neighbours {
   opened(id: LinkId, address: string | undefined, now: Now): void {
     let link = this.links.get(id);
     if (link === undefined) {
-      link = new Link(id, address, now.monotonic, this.store, this.members);
+      link = new Link(id, address, now.monotonic, this.store, this.members, this.env.log);
       if (this.links.size >= LINKS_MAX) return link.close('too many links');
       this.links.set(id, link);
     }

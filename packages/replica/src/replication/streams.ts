@@ -9,7 +9,8 @@
  * - No more than the window is under way on one stream, whatever the neighbour does.
  */
 import { type ReplicaId, seqOf } from '@causeway/crdt';
-import { chunkHead, type PeerMessage } from '@causeway/protocol';
+import { chunkHead, isChunkWhole, type PeerMessage } from '@causeway/protocol';
+import type { Log } from '../environment.js';
 import type { ScanEntry } from '../events.js';
 import type { LoggedChunk } from '../store/commit.js';
 import { logRange } from '../store/keyspace.js';
@@ -37,6 +38,7 @@ export class Streams {
   constructor(
     private readonly store: Store,
     private readonly send: (message: PeerMessage) => void,
+    private readonly log: Log,
   ) {}
 
   subscribe(origin: ReplicaId, after: number): void {
@@ -119,10 +121,17 @@ export class Streams {
     const bytesMax = Math.min(this.store.limits.logReadBytes, Math.max(stream.credit, 1));
     this.store.reads.scan(range, this.store.limits.chunkTransactionsMax, bytesMax, (entries) => {
       if (this.streams.get(stream.origin) !== stream) return;
-      if (entries !== undefined) return then(entries);
-      // The next credit, commit or subscription tries again.
-      stream.reading = false;
+      // After a failed read the next gossip tries again.
+      if (entries === undefined) stream.reading = false;
+      else then(entries.filter((entry) => this.isWhole(stream.origin, entry)));
     });
+  }
+
+  /** A damaged chunk is a hole: whoever wants it is told of a gap, and goes to another neighbour. */
+  private isWhole(origin: ReplicaId, { value }: ScanEntry): boolean {
+    if (isChunkWhole(value)) return true;
+    this.log.error({ origin, code: 'CAUSEWAY_BAD_CHUNK' }, 'a chunk in the log is damaged and is not sent');
+    return false;
   }
 
   private sendLogged(stream: Stream, entries: readonly ScanEntry[]): void {

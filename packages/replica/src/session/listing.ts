@@ -1,7 +1,7 @@
 /**
  * Lists the keys that hold something: by type, then by the key's bytes, a page at a time, from what is durable.
  */
-import { counterValue, isDeadRegister, isLive } from '@causeway/crdt';
+import { counterValue, isDeadRegister, isLive, type VersionVector } from '@causeway/crdt';
 import {
   CausewayError,
   compareBytes,
@@ -110,7 +110,9 @@ export class KeyListing {
       const text = textOfKey(key);
       this.from = concat(key, Uint8Array.of(0));
       const holds = this.holdsSomething(type, key, value);
-      if (holds === 'unknown') return this.probe(text, undefined, () => this.filter(type, entries, i + 1));
+      if (typeof holds !== 'boolean') {
+        return this.probe(text, holds, undefined, () => this.filter(type, entries, i + 1));
+      }
       if (holds && this.add({ type, key: text })) return;
     }
     this.readOn();
@@ -127,7 +129,8 @@ export class KeyListing {
     return false;
   }
 
-  private holdsSomething(type: KeyType, key: Uint8Array, value: Uint8Array): boolean | 'unknown' {
+  /** Of a set whose size is being counted: what its elements are seen through. */
+  private holdsSomething(type: KeyType, key: Uint8Array, value: Uint8Array): boolean | VersionVector {
     try {
       const payload = unsealValue(key, value);
       switch (type) {
@@ -138,8 +141,8 @@ export class KeyListing {
           return !expired && !isDeadRegister(register, this.now.wall);
         }
         default: {
-          const { size } = decodeSetMeta(payload);
-          return size === undefined ? 'unknown' : size > 0;
+          const { size, clear } = decodeSetMeta(payload);
+          return size === undefined ? (clear?.through ?? NOTHING) : size > 0;
         }
       }
     } catch (error) {
@@ -149,21 +152,15 @@ export class KeyListing {
   }
 
   /** A set whose size is being counted: it is listed when one element is live. */
-  private probe(key: string, after: Uint8Array | undefined, then: () => void): void {
-    const slot = this.store.set(key);
+  private probe(key: string, through: VersionVector, after: Uint8Array | undefined, then: () => void): void {
     this.store.reads.scan(elementRange(key, after), PAGE_ENTRIES, PAGE_BYTES, (entries) => {
-      const through = slot.meta.clear?.through ?? NOTHING;
-      this.store.release(slot);
       if (entries === undefined) return this.fail();
-      const live = entries.some((entry) =>
-        isLive(decodeElement(unsealValue(entry.key, entry.value)), through),
-      );
-      if (live) {
+      if (entries.some((entry) => mayBeLive(entry, through))) {
         if (!this.add({ type: 'set', key })) then();
       } else if (entries.length === 0) {
         then();
       } else {
-        this.probe(key, splitElementKey(entries[entries.length - 1]!.key).element, then);
+        this.probe(key, through, splitElementKey(entries[entries.length - 1]!.key).element, then);
       }
     });
   }
@@ -192,6 +189,16 @@ export class KeyListing {
     if (this.asked.prefix === '') return kindRange(kind);
     const from = textKey(kind, this.asked.prefix);
     return { from, to: prefixEnd(from) };
+  }
+}
+
+/** A damaged one may be. */
+function mayBeLive({ key, value }: ScanEntry, through: VersionVector): boolean {
+  try {
+    return isLive(decodeElement(unsealValue(key, value)), through);
+  } catch (error) {
+    if (error instanceof CausewayError) return true;
+    throw error;
   }
 }
 

@@ -28,7 +28,7 @@ import {
 } from '../limits.js';
 import { Changes } from '../store/changes.js';
 import { resultExpiryKey } from '../store/keyspace.js';
-import type { ElementSlot, ResultSlot, SetSlot } from '../store/slot.js';
+import type { ElementSlot, ResultSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { Watches } from '../store/watches.js';
 import { KeyListing, type ListRequest } from './listing.js';
@@ -224,7 +224,7 @@ export class Requests {
             planned.slot as SetSlot,
             operation.limit,
             operation.after,
-            ANSWER_BYTES_MAX / plan.length,
+            { bytesMax: ANSWER_BYTES_MAX / plan.length, removals: removalsIn(plan, planned.slot) },
           );
           if (!planned.read.ready) return false;
           break;
@@ -246,7 +246,9 @@ export class Requests {
       this.store.sendWhenDurable({ type: 'reply', session, request, results }, commit);
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
-      this.fail(session, request, error);
+      // A refusal too tells of what it has looked at.
+      const commit = Math.max(commitOf(plan), waiting.result?.dirty ?? 0);
+      this.store.sendWhenDurable({ type: 'failure', session, request, error }, commit);
     }
     for (const { slot, elements, read } of plan) {
       this.store.release(slot);
@@ -258,6 +260,7 @@ export class Requests {
 
   private answer(waiting: Waiting, now: Now): { results: readonly Result[]; commit: number } {
     const { plan, idempotency, result } = waiting;
+    checkReadable(plan, result);
     if (idempotency !== undefined && result?.stored !== undefined) {
       if (result.stored.fingerprint === idempotency.fingerprint) {
         return { results: result.stored.results as readonly Result[], commit: result.dirty };
@@ -273,7 +276,6 @@ export class Requests {
         'the node keeps as many results as it may: send without Idempotency-Key, or wait for old ones to go',
       );
     }
-    checkReadable(plan);
     const changes = this.watches.any ? new Changes(now) : undefined;
     const transaction = new Transaction(this.store, now, changes);
     const dot = this.store.nextDot();
@@ -316,16 +318,28 @@ export class Requests {
 
 const NONE: readonly ElementSlot[] = [];
 
-/** A record that the disk has damaged must not be answered from as if it were empty. */
-function checkReadable(plan: readonly PlannedOperation[]): void {
-  for (const { slot, elements } of plan) {
-    if (slot.corrupt || elements.some((element) => element.corrupt)) {
-      throw new CausewayError(
-        'CAUSEWAY_CORRUPT',
-        'the stored record is damaged; the other regions still have it: read it there',
-      );
-    }
+/** How many elements of the set the transaction itself may take away. */
+function removalsIn(plan: readonly PlannedOperation[], set: Slot): number {
+  let removals = 0;
+  for (const { operation, slot } of plan) {
+    if (slot === set && operation.op === 'set.update') removals += operation.remove.length;
   }
+  return removals;
+}
+
+/** A record that the disk has damaged must not be answered from as if it were empty. */
+function checkReadable(plan: readonly PlannedOperation[], result: ResultSlot | undefined): void {
+  // A result that cannot be read says nothing of whether the operation was executed.
+  let damaged = result?.corrupt === true;
+  for (const { slot, elements } of plan) {
+    damaged ||= slot.corrupt;
+    for (const element of elements) damaged ||= element.corrupt;
+  }
+  if (!damaged) return;
+  throw new CausewayError(
+    'CAUSEWAY_CORRUPT',
+    'the stored record is damaged; the other regions still have it: read it there',
+  );
 }
 
 /** Newest commit that holds something of what was read. */

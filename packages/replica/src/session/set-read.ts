@@ -42,8 +42,12 @@ export class SetRead {
     private readonly slot: SetSlot,
     private readonly limit: number | undefined,
     after: Uint8Array | undefined,
-    /** Elements that are read and kept until the transaction runs. */
-    private readonly bytesMax: number,
+    private readonly bounds: {
+      /** Bytes of elements that are read and kept until the transaction runs. */
+      readonly bytesMax: number;
+      /** Elements that the transaction itself may take away. */
+      readonly removals: number;
+    },
   ) {
     this.watch = store.watchElements(slot.userKey);
     this.afterId = after === undefined ? '' : elementId(slot.userKey, bytesText(after));
@@ -55,24 +59,29 @@ export class SetRead {
   get ready(): boolean {
     if (this.reading) return false;
     if (this.exhausted || this.failed) return true;
-    // One more than the limit tells whether there are more.
-    const enough = this.limit !== undefined && this.live([], false).length > this.limit;
-    if (enough || this.tooLarge) return true;
+    if (this.isEnough() || this.tooLarge) return true;
     this.readOn(this.lastElement);
     return false;
+  }
+
+  /** One more than the limit tells whether there are more, and what the transaction takes away has to be made up for. */
+  private isEnough(): boolean {
+    const wanted = (this.limit ?? SET_ELEMENTS_MAX) + this.bounds.removals;
+    // The exact count costs a pass over all that was read, so it is taken when it can succeed.
+    return this.scanned.size > wanted && this.live([], false).length > wanted;
   }
 
   page(overrides: readonly ElementOverride[], cleared: boolean): { values: Uint8Array[]; more: boolean } {
     this.check();
     const elements = this.live(overrides, cleared);
     const limit = this.limit ?? SET_ELEMENTS_MAX;
-    const more = elements.length > limit || !this.exhausted;
+    const more = elements.length > limit || (!this.exhausted && !cleared);
     if (this.limit === undefined && more) throw this.tooLargeError();
     const values: Uint8Array[] = [];
     let bytes = 0;
     for (const { element } of elements.slice(0, limit)) {
       bytes += element.length;
-      if (bytes > this.bytesMax && values.length > 0) {
+      if (bytes > this.bounds.bytesMax && values.length > 0) {
         if (this.limit === undefined) throw this.tooLargeError();
         return { values, more: true };
       }
@@ -93,7 +102,7 @@ export class SetRead {
   }
 
   private get tooLarge(): boolean {
-    return this.bytes > this.bytesMax;
+    return this.bytes > this.bounds.bytesMax;
   }
 
   private tooLargeError(): CausewayError {
@@ -151,7 +160,7 @@ export class SetRead {
       }
     }
     for (const override of overrides) {
-      if (!this.covers(override.id)) continue;
+      if (override.id <= this.afterId || !(cleared || this.covers(override.id))) continue;
       if (override.live) live.set(override.id, override);
       else live.delete(override.id);
     }

@@ -18,7 +18,7 @@ import {
   type ReplicaId,
   type VersionVector,
 } from '@causeway/crdt';
-import { chunkHead, type SetPurge } from '@causeway/protocol';
+import { chunkHead, isChunkWhole, type SetPurge } from '@causeway/protocol';
 import type { Now } from '../environment.js';
 import type { ScanEntry } from '../events.js';
 import { clearedThrough } from './apply.js';
@@ -484,7 +484,9 @@ export class Housekeeping {
   private cutStep(range: KeyRange, through: number, then: (done: boolean) => void): void {
     const { store } = this;
     store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (entries) => {
-      const old = (entries ?? []).filter(({ value }) => chunkHead(value).lastSeq <= through);
+      const old = (entries ?? []).filter(
+        ({ value }) => !isChunkWhole(value) || chunkHead(value).lastSeq <= through,
+      );
       const last = old.at(-1);
       if (last === undefined) return then(entries !== undefined);
       this.schedule({

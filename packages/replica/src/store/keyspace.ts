@@ -15,6 +15,7 @@
  *   'p' key                                   → set whose clear is being purged
  *   'o' id                                    → result of an operation that carried an idempotency key
  *   'q' at(u64, ms) id                        → when that result may be forgotten
+ *   'd' recordKey                             → that record was damaged, and lacks something since
  *   'm' replica                               → member
  *   'i' 0                                     → identity · 'i' 1 → replica record
  */
@@ -34,6 +35,7 @@ export const KIND = {
   result: 0x6f,
   resultExpiry: 0x71,
   member: 0x6d,
+  damaged: 0x64,
   identity: 0x69,
 } as const;
 
@@ -43,7 +45,8 @@ export interface KeyRange {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+// Keys are not sealed: a damaged one names a record that is not there, which harms nobody.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export const IDENTITY_KEY = Uint8Array.of(KIND.identity, 0);
 export const REPLICA_KEY = Uint8Array.of(KIND.identity, 1);
@@ -53,6 +56,7 @@ export const START_RANGES: readonly KeyRange[] = [
   kindRange(KIND.identity),
   kindRange(KIND.member),
   kindRange(KIND.purge),
+  kindRange(KIND.damaged),
 ];
 
 export function kindRange(kind: number): KeyRange {
@@ -146,6 +150,10 @@ export function timeOfKey(key: Uint8Array): number {
 
 export function restOfTimedKey(key: Uint8Array): Uint8Array {
   return key.subarray(9);
+}
+
+export function damagedKey(recordKey: Uint8Array): Uint8Array {
+  return concat(Uint8Array.of(KIND.damaged), recordKey);
 }
 
 export function decodeText(bytes: Uint8Array): string {

@@ -7,7 +7,7 @@ import { unsealValue } from '@causeway/protocol';
 import type { Log } from '../environment.js';
 import type { ScanEntry } from '../events.js';
 import type { Load, Scan } from '../ready.js';
-import type { KeyRange } from './keyspace.js';
+import { bytesText, type KeyRange, KIND } from './keyspace.js';
 import type { Slot } from './slot.js';
 import type { SlotCache } from './slot-cache.js';
 
@@ -21,12 +21,20 @@ export class Reads {
   private wantScans: Scan[] = [];
   private readonly loads = new Map<number, readonly Slot[]>();
   private readonly scans = new Map<number, Scanned>();
+  /** Keys of records that were found damaged, also when they have been written since. */
+  private readonly damaged = new Set<string>();
   private nextId = 1;
 
   constructor(
     private readonly slots: SlotCache,
     private readonly log: Log,
   ) {}
+
+  /** Takes in which records are damaged. */
+  restore(entries: readonly ScanEntry[]): void {
+    this.damaged.clear();
+    for (const { key } of entries) if (key[0] === KIND.damaged) this.damaged.add(bytesText(key.subarray(1)));
+  }
 
   load(slot: Slot): void {
     this.wantLoads.push(slot);
@@ -86,12 +94,12 @@ export class Reads {
     if (exchanging) {
       for (const slot of slots) this.slots.remove(slot);
     } else if (slots.length > 1) {
-      this.wantSingly.push(...slots);
+      for (const slot of slots) this.wantSingly.push(slot);
     } else {
       for (const slot of slots) {
         this.log.error({ key: slot.id }, 'a stored record cannot be read and is treated as lost');
         slot.loaded = true;
-        slot.corrupt = true;
+        this.damage(slot);
       }
     }
   }
@@ -104,8 +112,14 @@ export class Reads {
     this.scans.clear();
   }
 
+  private damage(slot: Slot): void {
+    slot.corrupt = true;
+    this.damaged.add(bytesText(slot.key));
+  }
+
   private fill(slot: Slot, value: Uint8Array | undefined): void {
     slot.loaded = true;
+    slot.corrupt = this.damaged.size > 0 && this.damaged.has(bytesText(slot.key));
     if (value === undefined) return;
     this.slots.resize(slot, slot.key.length + value.length);
     try {
@@ -113,7 +127,7 @@ export class Reads {
     } catch (error) {
       // Absent means unknown: what arrives is joined all the same, and repair brings the rest back.
       this.log.error({ key: slot.id, error }, 'a stored record is damaged and is treated as lost');
-      slot.corrupt = true;
+      this.damage(slot);
     }
   }
 }

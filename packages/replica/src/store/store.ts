@@ -21,6 +21,7 @@ import type { Batch, Send } from '../ready.js';
 import { Commit, type LoggedChunk } from './commit.js';
 import {
   bytesText,
+  damagedKey,
   decodeText,
   elementKey,
   IDENTITY_KEY,
@@ -293,7 +294,7 @@ export class Store {
     this.closeChunk();
     const commit = this.forming;
     const puts: { key: Uint8Array; value: Uint8Array }[] = [];
-    const deletes = commit.deletes;
+    const deletes = withoutPuts(commit.deletes, commit.puts);
     for (const slot of commit.touched) {
       const counted = slot.counted ?? new Digest();
       this.root.subtract(counted);
@@ -301,6 +302,8 @@ export class Store {
       slot.addDigest(counted, this.hasher);
       this.root.add(counted);
       slot.counted = counted;
+      // What is written over a damaged record lacks what that held: reads of it go on being refused.
+      if (slot.corrupt) puts.push({ key: damagedKey(slot.key), value: EMPTY });
       if (slot.absent) {
         deletes.push(slot.key);
         continue;
@@ -372,6 +375,7 @@ export class Store {
     this.clock = new HybridClock(this.self, record.clock);
     this.wasReady = record.wasReady;
     this.resultBytes = record.resultBytes;
+    this.reads.restore(stored.entries);
     this.root.set(record.root);
     this.durableRoot = record.root;
   }
@@ -418,7 +422,7 @@ export class Store {
 
   private acquire<S extends Slot>(id: string, kind: new (...args: never[]) => S, make: (id: string) => S): S {
     let slot = this.slots.get(id);
-    if (slot === undefined || (slot.corrupt && slot.pins === 0)) {
+    if (slot === undefined || (slot.corrupt && slot.pins === 0 && slot.dirty === 0)) {
       slot = make(id);
       slot.bytes = slot.key.length;
       this.reads.load(slot);
@@ -431,6 +435,13 @@ export class Store {
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** Of a key that was deleted and put again the put is what came later: deletes are of what was found on disk. */
+function withoutPuts(deletes: Uint8Array[], puts: readonly { key: Uint8Array }[]): Uint8Array[] {
+  if (deletes.length === 0 || puts.length === 0) return deletes;
+  const put = new Set(puts.map(({ key }) => bytesText(key)));
+  return deletes.filter((key) => !put.has(bytesText(key)));
+}
 
 /** Text id of an element: ids of one set share a prefix and sort like the elements' bytes. */
 export function elementId(key: string, element: string): string {
