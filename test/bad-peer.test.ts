@@ -55,6 +55,9 @@ test('10,000 truncated, mutated and random frames, before and after the handshak
 const STRANGER = replicaId('stranger.00000001');
 const NOBODY = replicaId('nobody.0000000f');
 
+/** A value of the largest size: a head for binary, then zeros. */
+const MEBIBYTE = new Uint8Array(1 << 20).with(0, 0xc6).with(2, 0x0f).with(3, 0xff).with(4, 0xfb);
+
 interface Nonsense {
   readonly name: string;
   /** The handshake is done before it. */
@@ -159,6 +162,26 @@ const NONSENSE: readonly Nonsense[] = [
   },
 ];
 
+const ROUNDS = 50;
+/** Each, said for ROUNDS rounds, would take hundreds of megabytes if it were kept. */
+const TOO_MUCH: readonly ((round: number) => PeerMessage[])[] = [
+  // Chunks that wait for what nobody has, without regard to the window.
+  (round) =>
+    Array.from({ length: 10 }, (_, index) =>
+      chunks(STRANGER, chunkOf(STRANGER, 10 * round + index + 1, new Map([[NOBODY, 9]]), MEBIBYTE)),
+    ),
+  // Reports about origins that there are not.
+  (round) => [{ type: 'ack', versionVector: new Map(origins(round).map((origin) => [origin, 1])) }],
+  (round) => origins(round).map((origin) => ({ type: 'subscribe', origin, after: 0 })),
+];
+
+/** 4,000 names that are different in each round. */
+function origins(round: number): ReplicaId[] {
+  return Array.from({ length: 4_000 }, (_, index) =>
+    replicaId(`x.${(4_000 * round + index).toString(16).padStart(8, '0')}`),
+  );
+}
+
 test('messages out of place get what is documented, and do nothing', async () => {
   const target = await startTarget();
   const before = await target.status();
@@ -182,6 +205,24 @@ test('messages out of place get what is documented, and do nothing', async () =>
   expect([after.versionVector, after.digest]).toEqual([before.versionVector, before.digest]);
   await target.expectUnharmed();
 });
+
+test('a peer that says more than it may costs bounded memory, and the honest one nothing', async () => {
+  const target = await startTarget();
+  const before = await Scrape.of(target.admin);
+  for (const say of TOO_MUCH) {
+    const peer = await FakePeer.connect(target.address, STRANGER);
+    await peer.shakeHands();
+    for (let round = 0; round < ROUNDS && !peer.isClosed; round++) {
+      for (const message of say(round)) peer.send(message);
+      peer.send({ type: 'ping', id: 1 + round, wall: 0 });
+      await peer.next('pong').catch(() => undefined);
+    }
+    await peer.drop();
+  }
+  await target.expectUnharmed();
+  const after = await Scrape.of(target.admin);
+  expect(after.since(before, 'process_resident_memory_bytes')).toBeLessThan(RSS_GROWTH_BYTES_MAX);
+}, 60_000);
 
 test('who does not ask for the protocol is answered why, and let in nowhere', async () => {
   const target = await startTarget();

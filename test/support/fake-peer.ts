@@ -23,7 +23,7 @@ export class FakePeer {
   readonly closed: Promise<number>;
   private readonly received: PeerMessage[] = [];
   private waiting: (() => void) | undefined;
-  private isClosed = false;
+  isClosed = false;
 
   /** Resolves when the WebSocket is open. `address` as in ws://127.0.0.1:7500. */
   static async connect(address: string, replica: ReplicaId): Promise<FakePeer> {
