@@ -126,6 +126,8 @@ export class Replica {
     this.store.purgeWanted = (key) => this.housekeeping.purge(key);
     this.store.onDurableChunks = (chunks, at) => this.durableChunks(chunks, at);
     this.housekeeping.restart(purgesOf(stored));
+    // A node without seeds waits for nobody.
+    this.check(now);
   }
 
   /**
@@ -178,7 +180,7 @@ export class Replica {
       case 'scanned':
         return this.store.reads.scanned(event.id, event.entries);
       case 'read-failed':
-        return this.readFailed(event.id);
+        return this.store.reads.failed(event.id, event.error);
       case 'write-failed':
         return this.writeFailed(event.error);
       case 'store-reopened':
@@ -290,6 +292,7 @@ export class Replica {
     if (!this.readOnly) this.housekeeping.expire(now);
     if (now.monotonic < this.nextHousekeepingAt) return;
     this.nextHousekeepingAt = now.monotonic + HOUSEKEEPING_INTERVAL_MS;
+    this.store.reads.retry();
     if (this.readOnly) return;
     const stable = this.members.stable();
     this.unstable.sample(this.store.durable, stable, now.monotonic);
@@ -373,15 +376,6 @@ export class Replica {
     if (this.fault?.code !== code) this.env.log.error({ code }, message);
     // Once amnesic, only a new directory helps.
     if (this.fault?.code !== 'CAUSEWAY_AMNESIA') this.fault = { code, message };
-  }
-
-  private readFailed(id: number): void {
-    this.store.reads.failed(id, this.readOnly);
-    if (!this.readOnly) return;
-    // While the store is exchanged a failure says nothing of the record.
-    this.requests.failAll(
-      new CausewayError('CAUSEWAY_READ_FAILED', 'the store is being reopened: read again'),
-    );
   }
 
   private writeFailed(error: unknown): void {

@@ -212,10 +212,11 @@ export class Requests {
   }
 
   private isReady({ plan, result }: Waiting): boolean {
-    if (result !== undefined && !result.loaded) return false;
+    if (result !== undefined && !isKnown(result)) return false;
     for (const planned of plan) {
-      if (!planned.slot.loaded) return false;
-      for (const element of planned.elements) if (!element.loaded) return false;
+      if (!isKnown(planned.slot)) return false;
+      for (const element of planned.elements) if (!isKnown(element)) return false;
+      if (planned.slot.unreadable) continue;
       const { operation } = planned;
       switch (operation.op) {
         case 'set.values':
@@ -224,7 +225,7 @@ export class Requests {
             planned.slot as SetSlot,
             operation.limit,
             operation.after,
-            { bytesMax: ANSWER_BYTES_MAX / plan.length, removals: removalsIn(plan, planned.slot) },
+            { bytesMax: ANSWER_BYTES_MAX / readsIn(plan), removals: removalsIn(plan, planned.slot) },
           );
           if (!planned.read.ready) return false;
           break;
@@ -318,6 +319,10 @@ export class Requests {
 
 const NONE: readonly ElementSlot[] = [];
 
+function readsIn(plan: readonly PlannedOperation[]): number {
+  return plan.filter(({ operation }) => operation.op === 'set.values').length;
+}
+
 /** How many elements of the set the transaction itself may take away. */
 function removalsIn(plan: readonly PlannedOperation[], set: Slot): number {
   let removals = 0;
@@ -330,16 +335,25 @@ function removalsIn(plan: readonly PlannedOperation[], set: Slot): number {
 /** A record that the disk has damaged must not be answered from as if it were empty. */
 function checkReadable(plan: readonly PlannedOperation[], result: ResultSlot | undefined): void {
   // A result that cannot be read says nothing of whether the operation was executed.
-  let damaged = result?.corrupt === true;
+  if (result !== undefined) check(result);
   for (const { slot, elements } of plan) {
-    damaged ||= slot.corrupt;
-    for (const element of elements) damaged ||= element.corrupt;
+    check(slot);
+    for (const element of elements) check(element);
   }
-  if (!damaged) return;
-  throw new CausewayError(
-    'CAUSEWAY_CORRUPT',
-    'the stored record is damaged; the other regions still have it: read it there',
-  );
+}
+
+function check({ corrupt, unreadable }: Slot): void {
+  if (corrupt) {
+    const message = 'the stored record is damaged; the other regions still have it: read it there';
+    throw new CausewayError('CAUSEWAY_CORRUPT', message);
+  }
+  if (unreadable)
+    throw new CausewayError('CAUSEWAY_READ_FAILED', 'the disk failed to read the record: try again');
+}
+
+/** There is something to say of the record, if only that it cannot be read. */
+function isKnown({ loaded, unreadable }: Slot): boolean {
+  return loaded || unreadable;
 }
 
 /** Newest commit that holds something of what was read. */

@@ -69,6 +69,8 @@ export class Housekeeping {
   private forgetting = false;
   /** Of each origin, up to where no evidence is left that could go. */
   private readonly compacted = new Map<ReplicaId, number>();
+  /** Origins with evidence that came while they were being looked through. */
+  private readonly revisit = new Set<ReplicaId>();
   private readonly cutThrough = new Map<ReplicaId, number>();
 
   constructor(
@@ -272,8 +274,12 @@ export class Housekeeping {
     this.store.touch(slot);
     slot.expired = true;
     this.store.put(garbageKey(register.dot.replica, register.dot.seq, slot.key), EMPTY);
-    // The dot may be stable already, and its evidence is new.
-    this.compacted.delete(register.dot.replica);
+    // The dot may be stable already, and its evidence is new: a pass under way has not seen it on disk.
+    const { replica } = register.dot;
+    this.store.whenDurable(() => {
+      this.compacted.delete(replica);
+      this.revisit.add(replica);
+    });
   }
 
   private findNextExpiry(): void {
@@ -307,8 +313,9 @@ export class Housekeeping {
       return;
     }
     const [origin, seq] = first;
+    this.revisit.delete(origin);
     this.compactStep(stable, garbageRange(origin, seq), 0, (kept) => {
-      if (kept === 0) this.compacted.set(origin, seq);
+      if (kept === 0 && !this.revisit.has(origin)) this.compacted.set(origin, seq);
       this.compactOrigins(rest, stable);
     });
   }
@@ -475,26 +482,26 @@ export class Housekeeping {
       return;
     }
     const [origin, through] = first;
-    this.cutStep(logRange(origin, this.cutThrough.get(origin) ?? 0, through + 1), through, (done) => {
-      if (done) this.cutThrough.set(origin, through);
-      this.cutOrigins(rest);
-    });
+    const range = logRange(origin, (this.cutThrough.get(origin) ?? 0) + 1, through + 1);
+    this.cutStep(origin, range, through, () => this.cutOrigins(rest));
   }
 
-  private cutStep(range: KeyRange, through: number, then: (done: boolean) => void): void {
+  private cutStep(origin: ReplicaId, range: KeyRange, through: number, then: () => void): void {
     const { store } = this;
     store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (entries) => {
       const old = (entries ?? []).filter(
         ({ value }) => !isChunkWhole(value) || chunkHead(value).lastSeq <= through,
       );
       const last = old.at(-1);
-      if (last === undefined) return then(entries !== undefined);
+      if (last === undefined) return then();
       this.schedule({
         slots: [],
         run: () => {
           for (const { key } of old) store.delete(key);
+          // The chunk behind it starts right there, however many transactions it holds.
+          if (isChunkWhole(last.value)) this.cutThrough.set(origin, chunkHead(last.value).lastSeq);
           const from = concat(last.key, Uint8Array.of(0));
-          store.whenDurable(() => this.cutStep({ from, to: range.to }, through, then));
+          store.whenDurable(() => this.cutStep(origin, { from, to: range.to }, through, then));
         },
       });
     });

@@ -18,6 +18,8 @@ export class Reads {
   private wantLoads: Slot[] = [];
   /** Out of a load that has failed. */
   private wantSingly: Slot[] = [];
+  /** Unreadable for now. */
+  private later: Slot[] = [];
   private wantScans: Scan[] = [];
   private readonly loads = new Map<number, readonly Slot[]>();
   private readonly scans = new Map<number, Scanned>();
@@ -84,29 +86,34 @@ export class Reads {
   }
 
   /**
-   * A scan is told. Of a load that failed whole each record is asked for alone, and one that fails alone is damaged;
-   * `exchanging`: unless the store is being exchanged, when it says nothing.
+   * A scan is told. Of a load that failed whole each record is asked for alone; one that fails alone is unreadable for
+   * now, which says nothing of what it holds: who can wait for it waits, and it is asked for again by `retry`.
    */
-  failed(id: number, exchanging: boolean): void {
+  failed(id: number, error: unknown): void {
     const slots = this.loads.get(id);
     if (slots === undefined) return this.scanned(id, undefined);
     this.loads.delete(id);
-    if (exchanging) {
-      for (const slot of slots) this.slots.remove(slot);
-    } else if (slots.length > 1) {
-      for (const slot of slots) this.wantSingly.push(slot);
-    } else {
-      for (const slot of slots) {
-        this.log.error({ key: slot.id }, 'a stored record cannot be read and is treated as lost');
-        slot.loaded = true;
-        this.damage(slot);
+    for (const slot of slots) {
+      if (slots.length > 1) {
+        this.wantSingly.push(slot);
+        continue;
       }
+      if (!slot.unreadable) this.log.error({ key: slot.id, error }, 'a record cannot be read just now');
+      slot.unreadable = true;
+      this.later.push(slot);
     }
+  }
+
+  /** Asks again for what was unreadable. */
+  retry(): void {
+    for (const slot of this.later) this.wantSingly.push(slot);
+    this.later = [];
   }
 
   clear(): void {
     this.wantLoads = [];
     this.wantSingly = [];
+    this.later = [];
     this.wantScans = [];
     this.loads.clear();
     this.scans.clear();
@@ -119,6 +126,7 @@ export class Reads {
 
   private fill(slot: Slot, value: Uint8Array | undefined): void {
     slot.loaded = true;
+    slot.unreadable = false;
     slot.corrupt = this.damaged.size > 0 && this.damaged.has(bytesText(slot.key));
     if (value === undefined) return;
     this.slots.resize(slot, slot.key.length + value.length);

@@ -58,11 +58,6 @@ export class SlotCache {
     this.hand = undefined;
   }
 
-  /** Forgets a slot, whoever has it: who asks for the record next gets another. */
-  remove(slot: Slot): void {
-    if (this.slots.get(slot.id) === slot) this.drop(slot);
-  }
-
   private drop(slot: Slot): void {
     this.slots.delete(slot.id);
     this.bytes -= slot.bytes + SLOT_BYTES;

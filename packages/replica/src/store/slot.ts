@@ -48,7 +48,9 @@ export abstract class Slot {
   dirty = 0;
   /** Part of the root digest as of the newest sealed commit, once known. */
   counted: Digest | undefined;
-  /** What the store holds under its key cannot be read. */
+  /** The last attempt to read it failed; what it holds is not known. */
+  unreadable = false;
+  /** What the store holds under its key is damaged. */
   corrupt = false;
   /** Bytes of the stored form, for the cache's bound. */
   bytes = 0;
