@@ -46,15 +46,19 @@ const MIX: WorkloadMix = {
 export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
   const count = options.nodes ?? prng.pick([2, 3, 3, 3, 4, 5]);
   const durationMs = options.durationMs ?? prng.logUniform(4000, 20_000);
+  const hastens = prng.chance(0.25);
   const windowBytes = prng.chance(0.5) ? DEFAULT_LIMITS.subscriptionWindowBytes : prng.logUniform(300, 1e6);
   const links = drawLinks(prng.split('links'), count);
   const nodes = Array.from({ length: count }, (_, index) =>
     drawNode(prng.split(`node ${index}`), index, count, windowBytes),
   );
   return {
-    hastens: prng.chance(0.25),
+    hastens,
     durationMs,
-    cluster: { nodes, link: (from, to) => links[from * count + to] as LinkProfile },
+    cluster: {
+      nodes: hastens ? nodes.map(keepingTheLog) : nodes,
+      link: (from, to) => links[from * count + to] as LinkProfile,
+    },
     workload: drawWorkload(prng.split('workload'), count, durationMs, options.calls),
     faults: drawFaults(prng.split('faults'), durationMs),
   };
@@ -66,6 +70,12 @@ function drawLinks(prng: Prng, count: number): LinkProfile[] {
     delay: drawDelayProfile(prng, near, near * 3, 400),
     bandwidth: prng.chance(0.2) ? prng.logUniform(20, 1000) : 1e5,
   }));
+}
+
+/** Who meets the others late has to find the log from its beginning. */
+function keepingTheLog(node: NodeProfile): NodeProfile {
+  const { logFloorTransactions } = DEFAULT_LIMITS;
+  return { ...node, limits: { ...node.limits, logFloorTransactions } };
 }
 
 /** Small, so that what a large store meets after hours happens here within seconds. */

@@ -4,12 +4,14 @@
  *
  * One seed gives one history: nothing here looks at real time, real chance or the order of microtasks.
  */
+import { DEFAULT_LIMITS } from '@causeway/replica';
 import { AcknowledgedChecker } from './checkers/acknowledged.js';
 import { CausalVisibilityChecker } from './checkers/causal-visibility.js';
 import type { Checker } from './checkers/checker.js';
 import { ChunksChecker } from './checkers/chunks.js';
 import { ConvergenceChecker, haveConverged } from './checkers/convergence.js';
 import { DurabilityChecker } from './checkers/durability.js';
+import { evidenceIn } from './checkers/evidence.js';
 import { StoredRecordsChecker } from './checkers/stored-records.js';
 import { WatchesChecker } from './checkers/watches.js';
 import { WholeTransactionsChecker } from './checkers/whole-transactions.js';
@@ -58,6 +60,8 @@ export interface SimulationOptions extends ProfileOptions {
 /** Virtual time that a healthy cluster has for forming, and for becoming equal after a heal. Milliseconds. */
 const FORM_MS = 60_000;
 const SETTLE_MS = 180_000;
+/** Virtual time in which evidence of removal goes once all have seen everything. Milliseconds. */
+const EVIDENCE_MS = 60_000;
 const LOOK_EVERY_MS = 100;
 
 export class Simulation {
@@ -165,17 +169,42 @@ export class Simulation {
 
   /** Ends all faults and all clients' work, waits until all replicas are equal, and judges them. */
   healAndSettle(): void {
-    const { cluster, faults, workload, scheduler, history } = this;
+    const { faults, workload } = this;
     faults.heal();
     workload.stop();
     const isDone = (): boolean => workload.unanswered === 0 && haveConverged(this.statuses());
     if (!this.soon(isDone, SETTLE_MS)) this.failToSettle();
+    this.judgeAtRest();
+    if (!this.all.includes(this.checkers.storedRecords)) return;
+    if (!this.soon(() => this.evidence().length === 0, EVIDENCE_MS)) {
+      throw new Violation(
+        'evidence-goes',
+        `${EVIDENCE_MS} ms after all is equal there is left ${show(this.evidence())}`,
+      );
+    }
+    // Compaction changes nothing that anybody can see.
+    if (!this.soon(() => haveConverged(this.statuses()), SETTLE_MS)) this.failToSettle();
+    this.judgeAtRest();
+  }
+
+  private judgeAtRest(): void {
+    const { cluster, scheduler, history } = this;
     const contents = cluster.nodes.map(({ index }) => {
       const client = this.client(index);
       client.connect();
       return readContents(cluster, scheduler, client, history.names());
     });
     for (const checker of this.all) checker.atRest?.(contents, history);
+  }
+
+  /** Removal evidence that is still stored, and chunks that the log keeps beyond its floor. */
+  private evidence(): string[] {
+    return this.cluster.nodes.flatMap(({ index, disk }) => {
+      const floor = this.profile.cluster.nodes[index]?.limits.logFloorTransactions;
+      return evidenceIn(disk.entries(), floor ?? DEFAULT_LIMITS.logFloorTransactions).map(
+        (what) => `n${index} ${what}`,
+      );
+    });
   }
 
   statuses() {

@@ -42,10 +42,12 @@ export class WatchesChecker implements Checker {
         throw new Violation('watches', `n${node} tells ${name} is ${change.count}, after ${told.value}`);
       }
       told.value = BigInt(change.count ?? 0);
-    } else if (change.cleared === true) {
+    } else if (change.cleared === true && change.conflict) {
       // Elements that the clear had not seen may have stayed: the watcher has to read the set.
       keys.delete(name);
     } else {
+      if (change.cleared === true)
+        for (const element of told.elements.keys()) told.elements.set(element, false);
       for (const element of change.removed ?? []) told.elements.set(nameOfBytes(element), false);
       for (const element of change.added ?? []) told.elements.set(nameOfBytes(element), true);
     }
