@@ -58,22 +58,78 @@ describe('operations on one record fold to one delta', () => {
     { name: 'the last write of a register', operations: [put('r', 1), put('r', 2)], want: ['set r=2'] },
     { name: 'a register written and deleted', operations: [put('r', 1), del('r')], want: ['delete r'] },
     { name: 'a register deleted and written', operations: [del('r'), put('r', 1)], want: ['set r=1'] },
-    { name: 'add, remove, add of something new', operations: [add('s', 'n'), remove('s', 'n'), add('s', 'n')], want: ['add s/n'] },
-    { name: 'add and remove of something new', operations: [put('r', 1), add('s', 'n'), remove('s', 'n')], want: ['set r=1'] },
-    { name: 'remove, add of what was there', operations: [remove('s', 'x'), add('s', 'x')], want: ['addremove(eu1) s/x'] },
-    { name: 'add, remove of what was there', operations: [add('s', 'x'), remove('s', 'x')], want: ['remove(eu1) s/x'] },
-    { name: 'remove, add, remove of what was there', operations: [remove('s', 'x'), add('s', 'x'), remove('s', 'x')], want: ['remove(eu1) s/x'] },
-    { name: 'removes apply before adds', operations: [update('s', { add: ['x', 'n'], remove: ['x', 'y', 'absent'] })], want: ['addremove(eu1) s/x', 'remove(eu1) s/y', 'add s/n'] },
-    { name: 'one element named twice', operations: [update('s', { add: ['n', 'n'], remove: ['x', 'x'] })], want: ['remove(eu1) s/x', 'add s/n'] },
-    { name: 'a clear forgets what came before it', operations: [add('s', 'n'), remove('s', 'x'), clear('s')], want: ['clear s'] },
-    { name: 'what follows a clear stays', operations: [add('s', 'm'), clear('s'), add('s', 'x', 'n'), remove('s', 'n', 'y')], want: ['clear s', 'add s/x'] },
+    {
+      name: 'add, remove, add of something new',
+      operations: [add('s', 'n'), remove('s', 'n'), add('s', 'n')],
+      want: ['add s/n'],
+    },
+    {
+      name: 'add and remove of something new',
+      operations: [put('r', 1), add('s', 'n'), remove('s', 'n')],
+      want: ['set r=1'],
+    },
+    {
+      name: 'remove, add of what was there',
+      operations: [remove('s', 'x'), add('s', 'x')],
+      want: ['addremove(eu1) s/x'],
+    },
+    {
+      name: 'add, remove of what was there',
+      operations: [add('s', 'x'), remove('s', 'x')],
+      want: ['remove(eu1) s/x'],
+    },
+    {
+      name: 'remove, add, remove of what was there',
+      operations: [remove('s', 'x'), add('s', 'x'), remove('s', 'x')],
+      want: ['remove(eu1) s/x'],
+    },
+    {
+      name: 'removes apply before adds',
+      operations: [update('s', { add: ['x', 'n'], remove: ['x', 'y', 'absent'] })],
+      want: ['addremove(eu1) s/x', 'remove(eu1) s/y', 'add s/n'],
+    },
+    {
+      name: 'one element named twice',
+      operations: [update('s', { add: ['n', 'n'], remove: ['x', 'x'] })],
+      want: ['remove(eu1) s/x', 'add s/n'],
+    },
+    {
+      name: 'a clear forgets what came before it',
+      operations: [add('s', 'n'), remove('s', 'x'), clear('s')],
+      want: ['clear s'],
+    },
+    {
+      name: 'what follows a clear stays',
+      operations: [add('s', 'm'), clear('s'), add('s', 'x', 'n'), remove('s', 'n', 'y')],
+      want: ['clear s', 'add s/x'],
+    },
     { name: 'two clears are one', operations: [clear('s'), add('s', 'n'), clear('s')], want: ['clear s'] },
-    { name: 'increments add up in the open entry', operations: [increment('c', 2), increment('c', -3)], want: ['increment c@1 +7 -3'] },
-    { name: 'increment, reset, increment', operations: [increment('c', 2), reset('c'), increment('c', 3)], want: ['reset c 1:+5 -0', 'increment c@2 +3 -0'] },
-    { name: 'a reset of its own increments alone', operations: [put('r', 1), increment('new', 2), reset('new')], want: ['set r=1'] },
-    { name: 'two resets are one', operations: [reset('c'), increment('c', 2), reset('c')], want: ['reset c 1:+5 -0'] },
+    {
+      name: 'increments add up in the open entry',
+      operations: [increment('c', 2), increment('c', -3)],
+      want: ['increment c@1 +7 -3'],
+    },
+    {
+      name: 'increment, reset, increment',
+      operations: [increment('c', 2), reset('c'), increment('c', 3)],
+      want: ['reset c 1:+5 -0', 'increment c@2 +3 -0'],
+    },
+    {
+      name: 'a reset of its own increments alone',
+      operations: [put('r', 1), increment('new', 2), reset('new')],
+      want: ['set r=1'],
+    },
+    {
+      name: 'two resets are one',
+      operations: [reset('c'), increment('c', 2), reset('c')],
+      want: ['reset c 1:+5 -0'],
+    },
     { name: 'an increment by nothing', operations: [put('r', 1), increment('c', 0)], want: ['set r=1'] },
-    { name: 'reads leave nothing', operations: [get('r'), put('r', 1), size('s'), count('c')], want: ['set r=1'] },
+    {
+      name: 'reads leave nothing',
+      operations: [get('r'), put('r', 1), size('s'), count('c')],
+      want: ['set r=1'],
+    },
   ])('$name', ({ operations, want }) => {
     const node = before();
     node.run(...operations);
@@ -153,7 +209,11 @@ describe('a transaction sees what it has done so far, and nobody else does', () 
   test('pages within a transaction show what it has added and removed', () => {
     const node = new Rig();
     node.run(add('s', 'b', 'd', 'f'));
-    expect(node.run(add('s', 'c'), remove('s', 'd'), values('s', { limit: 2 }))[2]).toEqual(['b', 'c', 'more']);
+    expect(node.run(add('s', 'c'), remove('s', 'd'), values('s', { limit: 2 }))[2]).toEqual([
+      'b',
+      'c',
+      'more',
+    ]);
     expect(node.run(add('s', 'e'), values('s', { limit: 2, after: 'c' }))[1]).toEqual(['e', 'f']);
   });
 
@@ -186,7 +246,13 @@ describe('a refused operation refuses the transaction', () => {
     const watch = node.watch();
     const { digest, seq } = node;
     const batches = node.written.length;
-    const ask = node.ask(1, [put('r', 'new'), add('s', 'n'), clear('s'), increment('c', 1), increment('full', 1)]);
+    const ask = node.ask(1, [
+      put('r', 'new'),
+      add('s', 'n'),
+      clear('s'),
+      increment('c', 1),
+      increment('full', 1),
+    ]);
     expect(ask.code).toBe('CAUSEWAY_OVERFLOW');
     expect([node.digest, node.seq, node.written.length]).toEqual([digest, seq, batches]);
     expect(watch.changes).toEqual([]);
@@ -198,12 +264,15 @@ describe('a refused operation refuses the transaction', () => {
   test.each([
     { name: 'above', by: [Number.MAX_SAFE_INTEGER, 1] },
     { name: 'below', by: [-Number.MAX_SAFE_INTEGER, -1] },
-  ])('a counter may not be counted $name the safe integers, and may be counted back', ({ by: [most, one] }) => {
-    const node = new Rig();
-    expect(node.one(increment('c', most))).toBe(most);
-    expect(node.ask(1, increment('c', one)).code).toBe('CAUSEWAY_OVERFLOW');
-    expect(node.one(increment('c', -one!))).toBe(most! - one!);
-  });
+  ])(
+    'a counter may not be counted $name the safe integers, and may be counted back',
+    ({ by: [most, one] }) => {
+      const node = new Rig();
+      expect(node.one(increment('c', most))).toBe(most);
+      expect(node.ask(1, increment('c', one)).code).toBe('CAUSEWAY_OVERFLOW');
+      expect(node.one(increment('c', -one!))).toBe(most! - one!);
+    },
+  );
 
   test('increments made apart may sum higher, which is read and not refused', () => {
     const node = new Rig();
@@ -228,9 +297,9 @@ describe('a refused operation refuses the transaction', () => {
 // A transaction is the same as its operations one after another, here and at a peer.
 
 interface Model {
-  registers: Map<string, number>;
-  sets: Map<string, Set<string>>;
-  counters: Map<string, number>;
+  readonly registers: Map<string, unknown>;
+  readonly sets: Map<string, Set<unknown>>;
+  readonly counters: Map<string, number>;
 }
 
 const keyOf = fc.constantFrom('k', 'l');
@@ -239,7 +308,9 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.tuple(keyOf, fc.nat(9)).map(([key, value]) => put(key, value)),
   keyOf.map(del),
   keyOf.map(get),
-  fc.tuple(keyOf, elements, elements).map(([key, added, removed]) => update(key, { add: added, remove: removed })),
+  fc
+    .tuple(keyOf, elements, elements)
+    .map(([key, added, removed]) => update(key, { add: added, remove: removed })),
   keyOf.map(clear),
   keyOf.map((key) => has(key, 'x', 'y')),
   keyOf.map(size),
@@ -249,15 +320,13 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   keyOf.map(reset),
 );
 
-function runModel(model: Model, { op, ...rest }: Operation): unknown {
-  const { registers, sets, counters } = model;
-  const { key } = rest;
-  const set = sets.get(key) ?? new Set<string>();
+function runModel({ registers, sets, counters }: Model, asked: Operation): unknown {
+  const { key } = asked;
+  const set = sets.get(key) ?? new Set();
   sets.set(key, set);
-  const asked = rest as { value: Uint8Array; add: Uint8Array[]; remove: Uint8Array[]; values: Uint8Array[]; by: number };
-  switch (op) {
+  switch (asked.op) {
     case 'register.set':
-      registers.set(key, plain(asked.value) as number);
+      registers.set(key, plain(asked.value));
       return 'stamp';
     case 'register.delete':
       registers.delete(key);
@@ -265,14 +334,14 @@ function runModel(model: Model, { op, ...rest }: Operation): unknown {
     case 'register.get':
       return registers.get(key);
     case 'set.update':
-      for (const element of asked.remove) set.delete(plain(element) as string);
-      for (const element of asked.add) set.add(plain(element) as string);
+      for (const element of asked.remove) set.delete(plain(element));
+      for (const element of asked.add) set.add(plain(element));
       return set.size;
     case 'set.clear':
       set.clear();
       return null;
     case 'set.has':
-      return asked.values.map((element) => set.has(plain(element) as string));
+      return asked.values.map((element) => set.has(plain(element)));
     case 'set.size':
       return set.size;
     case 'set.values':
@@ -292,26 +361,31 @@ const everything = ['k', 'l'].flatMap((key) => [get(key), size(key), values(key)
 
 test('any transaction does what its operations do one after another, and the same at a peer', () => {
   fc.assert(
-    fc.property(fc.array(fc.array(operation, { minLength: 1, maxLength: 8 }), { maxLength: 12 }), (history) => {
-      const node = new Rig();
-      const mirror = new Rig({ region: 'us' });
-      const model: Model = { registers: new Map(), sets: new Map(), counters: new Map() };
-      for (const operations of history) {
-        const want = operations.map((each) => runModel(model, each));
-        const got = node.run(...operations).map((result, i) => (operations[i]!.op === 'register.set' ? 'stamp' : result));
-        expect(got).toEqual(want);
-      }
-      const want = everything.map((each) => runModel(model, each));
-      expect(node.run(...everything)).toEqual(want);
-      expect(digestOf(node.store)).toBe(node.digest);
-      const origin = new ScriptedPeer(mirror, 'eu', { id: node.id }).dials();
-      origin.sends(logOf(node.store, node.id));
-      expect(mirror.run(...everything)).toEqual(want);
-      expect(mirror.digest).toBe(node.digest);
-      expect(digestOf(mirror.store)).toBe(node.digest);
-      node.restart();
-      expect(node.run(...everything)).toEqual(want);
-    }),
+    fc.property(
+      fc.array(fc.array(operation, { minLength: 1, maxLength: 8 }), { maxLength: 12 }),
+      (history) => {
+        const node = new Rig();
+        const mirror = new Rig({ region: 'us' });
+        const model: Model = { registers: new Map(), sets: new Map(), counters: new Map() };
+        for (const operations of history) {
+          const want = operations.map((each) => runModel(model, each));
+          const got = node
+            .run(...operations)
+            .map((result, i) => (operations[i]!.op === 'register.set' ? 'stamp' : result));
+          expect(got).toEqual(want);
+        }
+        const want = everything.map((each) => runModel(model, each));
+        expect(node.run(...everything)).toEqual(want);
+        expect(digestOf(node.store)).toBe(node.digest);
+        const origin = new ScriptedPeer(mirror, 'eu', { id: node.id }).dials();
+        origin.sends(logOf(node.store, node.id));
+        expect(mirror.run(...everything)).toEqual(want);
+        expect(mirror.digest).toBe(node.digest);
+        expect(digestOf(mirror.store)).toBe(node.digest);
+        node.restart();
+        expect(node.run(...everything)).toEqual(want);
+      },
+    ),
     { numRuns: 100 },
   );
 });

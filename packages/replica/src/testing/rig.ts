@@ -21,6 +21,7 @@ import {
 } from '@causeway/protocol';
 import type { Environment, Now, ReplicaConfig } from '../environment.js';
 import type { Event, LinkId, SessionId, StoredReplica } from '../events.js';
+import type { Limits } from '../limits.js';
 import type { Batch, Load, Scan, Send } from '../ready.js';
 import { Replica } from '../replica.js';
 import type { Status } from '../status.js';
@@ -38,8 +39,8 @@ export interface RigOptions {
   readonly seeds?: readonly string[];
   readonly store?: MemoryStore;
   readonly now?: Now;
-  /** First draw of the randomness. */
-  readonly seed?: number;
+  /** Bounds to be smaller than usual, so that a test reaches them. */
+  readonly limits?: Partial<Limits>;
 }
 
 /** What a request was answered. */
@@ -93,13 +94,13 @@ export class Rig {
   private nextSession = 1_000;
   private nextRequest = 1;
   private nextInbound = 1;
-  private random: number;
+  private random = 1;
   private readonly config: ReplicaConfig;
 
   constructor(options: RigOptions = {}) {
     const region = options.region ?? 'eu';
-    this.config = { region, advertise: `ws://${region}`, seeds: options.seeds ?? [] };
-    this.random = options.seed ?? 1;
+    const { seeds = [], limits = {} } = options;
+    this.config = { region, advertise: `ws://${region}`, seeds, limits };
     this.now = options.now ?? { monotonic: 10_000, wall: WALL };
     this.store = options.store ?? new MemoryStore();
     if (this.store.get(REPLICA_KEY) === undefined) {
