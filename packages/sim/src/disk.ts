@@ -24,11 +24,13 @@ export class DiskFailure extends Error {
 }
 
 export class Disk {
-  readonly counts = { writes: 0, failedWrites: 0, tornAway: 0, landedAtCrash: 0, reopens: 0 };
+  readonly counts = { writes: 0, failedWrites: 0, failedReads: 0, tornAway: 0, landedAtCrash: 0, reopens: 0 };
   /** Planted bugs; only tests of the checkers set them. */
   readonly planted = { acknowledgeEarly: false, loseWrites: 0 };
   /** Share of the writes that fail; while there are any, opening anew may have to wait. */
   failing = 0;
+  /** Share of the reads that fail. */
+  failingReads = 0;
   /** Times as long as usual. */
   slowness = 1;
   private readonly values = new Map<string, Uint8Array>();
@@ -185,7 +187,10 @@ export class Disk {
     const answer = (value: T): void => {
       this.later(this.latency(this.profile.read), () => {
         this.reading--;
-        done.resolve(value);
+        if (this.prng.chance(this.failingReads)) {
+          this.counts.failedReads++;
+          done.reject(new DiskFailure('input/output error'));
+        } else done.resolve(value);
         if (this.reading > 0) return;
         this.open?.();
         this.open = undefined;

@@ -22,6 +22,7 @@ export const FAULT_KINDS = [
   'clock step',
   'slow disk',
   'failing disk',
+  'failing reads',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -64,6 +65,7 @@ export class Faults {
     const offset = Math.max(...cluster.nodes.map(({ clock }) => clock.offsetMost));
     for (const node of cluster.nodes) {
       node.disk.failing = 0;
+      node.disk.failingReads = 0;
       node.disk.slowness = 1;
       node.clock.set(offset + this.prng.between(0, 20));
       this.restore(node);
@@ -134,6 +136,11 @@ export class Faults {
         node.disk.failing = prng.pick([0.3, 1, 1]);
         return () => {
           node.disk.failing = 0;
+        };
+      case 'failing reads':
+        node.disk.failingReads = prng.pick([0.02, 0.3, 1]);
+        return () => {
+          node.disk.failingReads = 0;
         };
     }
   }

@@ -24,11 +24,12 @@ import { Completion } from './completion.js';
 import { type Delay, drawDelay } from './delay.js';
 import type { Disk } from './disk.js';
 import type { Engine } from './engine.js';
+import { nameOfBytes } from './expectation.js';
 import type { Endpoint, Network } from './network.js';
 import type { Prng } from './prng.js';
 import type { Scheduler, Timer } from './scheduler.js';
 import type { Trace } from './trace.js';
-import { Violation } from './violation.js';
+import { show, Violation } from './violation.js';
 
 /** What goes to a client. */
 export type Answer = Exclude<Send, { type: 'message' | 'dial' | 'close' }>;
@@ -137,6 +138,7 @@ export class VirtualHost implements Host, Endpoint {
   write(batch: Batch): Promise<void> {
     const { trace, machine, disk, observer } = this.parts;
     trace.note(machine, 'write', batch.puts.length, batch.deletes.length);
+    this.checkBatch(batch);
     for (const put of batch.puts) trace.note(machine, 'put', put.key, put.value);
     const done = this.gated(disk.write(batch));
     const told = new Completion<void>();
@@ -225,6 +227,18 @@ export class VirtualHost implements Host, Endpoint {
     scheduler.after(profile.dialTimeoutMs, () => {
       if (!this.dead && this.dialling.has(link)) network.close(machine, link, 'timed out');
     });
+  }
+
+  /** Stores differ in what they do first, puts or deletes: no key may be among both. */
+  private checkBatch({ puts, deletes }: Batch): void {
+    const deleted = new Set(deletes.map(nameOfBytes));
+    const both = puts.find(({ key }) => deleted.has(nameOfBytes(key)));
+    if (both !== undefined) {
+      throw new Violation(
+        'batches',
+        `n${this.parts.machine} puts and deletes ${show(both.key)} in one batch`,
+      );
+    }
   }
 
   private gated<T>(promise: Promise<T>): Promise<T> {
