@@ -421,8 +421,8 @@ export class Rig {
         continue;
       }
       for (const send of ready.outbox) this.take(send);
-      this.loads.push(...ready.loads);
-      this.scans.push(...ready.scans);
+      for (const load of ready.loads) this.loads.push(load);
+      for (const scan of ready.scans) this.scans.push(scan);
       if (ready.batch !== undefined) {
         if (this.inFlight !== undefined || this.failed) throw new Error('two batches in flight');
         this.inFlight = ready.batch;
