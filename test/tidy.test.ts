@@ -4,7 +4,8 @@
  * - Packages import one way, and stay within themselves; `session/` and `replication/` of the replica never meet.
  * - Packages that are told time and chance do not ask the world for them.
  * - A library stands behind one file, so that it can be exchanged there.
- * - The documents name every error code, metric and flag, begin as promised, and their links lead somewhere.
+ * - The documents name every error code, metric, flag and kind of key, begin as promised, and their links lead
+ *   somewhere.
  *
  * Every check is a function from files to complaints, and is shown to complain of a planted violation.
  */
@@ -132,6 +133,17 @@ describe.each<{ name: string; check: Check; planted: Readonly<Record<string, str
     ],
   },
   {
+    name: 'docs/protocol.md names every kind of key',
+    check: kindsOfKeys,
+    planted: [
+      {
+        'packages/replica/src/store/keyspace.ts':
+          'export const KIND = {\n  register: 0x72,\n  set: 0x73,\n};',
+        'docs/protocol.md': 'register-key = "r" key',
+      },
+    ],
+  },
+  {
     name: 'README.md begins with a title, a sentence, and the two commands',
     check: readme,
     planted: [
@@ -248,6 +260,17 @@ function figuresAndFlags(files: Files): string[] {
   return names
     .filter((name) => !new RegExp(`${name}(?![\\w-])`).test(documented))
     .map((name) => `docs/operations.md does not name ${name}`);
+}
+
+function kindsOfKeys(files: Files): string[] {
+  const documented = files.get('docs/protocol.md') ?? '';
+  const kinds = (files.get('packages/replica/src/store/keyspace.ts') ?? '').matchAll(
+    /^ {2}(\w+): 0x([0-9a-f]{2}),$/gm,
+  );
+  return [...kinds]
+    .map(([, name, hex = '']) => ({ name, letter: String.fromCharCode(Number.parseInt(hex, 16)) }))
+    .filter(({ letter }) => !documented.includes(` = "${letter}"`))
+    .map(({ name, letter }) => `docs/protocol.md does not name the keys of ${name}, "${letter}"`);
 }
 
 function readme(files: Files): string[] {
