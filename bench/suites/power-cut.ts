@@ -13,7 +13,7 @@
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -64,8 +64,8 @@ export async function runPowerCuts(options: PowerCutOptions): Promise<void> {
   const disk = new CrashDisk(script, join(root, 'disk'));
   const data = join(root, 'disk', 'node', 'data');
   let cluster: Cluster | undefined;
+  await disk.call('make', DISK_SIZE);
   try {
-    await disk.call('make', DISK_SIZE);
     cluster = await startCluster({
       regions: REGIONS,
       delayMs: 5,
@@ -97,6 +97,18 @@ class CrashDisk {
   async call(command: 'make' | 'cut' | 'restore' | 'remove', ...args: string[]): Promise<void> {
     await promisify(execFile)(this.script, [command, this.path, ...args]);
   }
+
+  /** Until it works again: whatever else holds the dead file system for a moment would get it mounted anew as it is. */
+  async restore(): Promise<void> {
+    const probe = join(this.path, 'probe');
+    const look = async () => {
+      await this.call('restore');
+      await writeFile(probe, 'probe', { flush: true });
+      await rm(probe);
+      return true;
+    };
+    await until('the disk to work after its restore', look, { everyMs: 200 });
+  }
 }
 
 class Story {
@@ -116,7 +128,7 @@ class Story {
   async run(cut: number): Promise<CutReport> {
     const load = new Load(this.cluster, cut);
     const moment = await load.during(() => this.cutPower(cut, load));
-    await this.disk.call('restore');
+    await this.disk.restore();
 
     const startedAt = performance.now();
     await this.victim.start();
