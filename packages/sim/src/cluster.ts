@@ -4,23 +4,17 @@
  * A crash ends the process at once; the disk decides what of an unfinished write is there at the next start.
  */
 import type { Operation, PeerMessage, WatchFilter } from '@causeway/protocol';
-import {
-  Driver,
-  type Environment,
-  type Limits,
-  type Log,
-  type ReplicaConfig,
-  type Status,
-} from '@causeway/replica';
+import { Driver, type Limits, type ReplicaConfig, type Status } from '@causeway/replica';
 import { NodeClock } from './clock.js';
 import { Disk, type DiskProfile } from './disk.js';
 import type { Engine } from './engine.js';
+import { observedEnvironment } from './environment.js';
 import { type Answer, type HostProfile, VirtualHost } from './host.js';
-import { type LinkProfile, Network } from './network.js';
+import type { LinkProfile } from './lane.js';
+import { Network } from './network.js';
 import type { Prng } from './prng.js';
 import type { Scheduler } from './scheduler.js';
 import type { Trace } from './trace.js';
-import { show } from './violation.js';
 
 export interface NodeProfile {
   readonly region: string;
@@ -141,7 +135,7 @@ export class Cluster {
       seeds: settings.seeds.map((seed) => this.node(seed).address),
       limits: settings.limits,
     };
-    const env = this.environment(node, random.split('replica'));
+    const env = observedEnvironment(node.index, random.split('replica'), trace, this.told);
     const host = new VirtualHost({
       machine: index,
       scheduler,
@@ -266,31 +260,5 @@ export class Cluster {
   private answer(index: number, answer: Answer): void {
     this.parts.trace.note(index, answer.type, answer.session, answer.request);
     this.sessions.get(answer.session)?.listener.answered(answer);
-  }
-
-  private environment(node: ClusterNode, prng: Prng): Environment {
-    const { trace } = this.parts;
-    const count = (what: string): void => {
-      this.told.set(what, (this.told.get(what) ?? 0) + 1);
-    };
-    const logged =
-      (level: keyof Log) =>
-      (fields: object, message: string): void => {
-        count(`log ${level}: ${message}`);
-        trace.note(node.index, `log ${level}`, message, show(fields));
-      };
-    return {
-      random: () => prng.random(),
-      log: { debug: logged('debug'), info: logged('info'), warn: logged('warn'), error: logged('error') },
-      telemetry: {
-        lag: () => count('lag measured'),
-        ack: () => count('ack measured'),
-        convergence: () => count('convergence measured'),
-        duplicateChunk: () => count('duplicate chunks'),
-        conflict: (type) => count(`conflicts ${type}`),
-        write: (type) => count(`writes ${type}`),
-        read: (type) => count(`reads ${type}`),
-      },
-    };
   }
 }

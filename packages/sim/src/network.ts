@@ -1,6 +1,6 @@
 /**
  * Machines joined by links: connections that carry messages in order, each direction with its own delay and
- * bandwidth, and everything that goes wrong with them.
+ * bandwidth (lane.ts), and everything that goes wrong with them.
  *
  * - A silent cut of a direction holds what is sent there, as TCP does by sending again: it arrives after the
  *   heal, in order. A dial hangs.
@@ -11,9 +11,9 @@
  * Messages are bytes here, so that nothing can be shared between machines by reference.
  */
 import type { LinkId } from '@causeway/replica';
-import { type Delay, drawDelay } from './delay.js';
+import { Lane, type LinkProfile, type NetworkCounts, type Packet, type Path } from './lane.js';
 import type { Prng } from './prng.js';
-import type { Scheduler, Timer } from './scheduler.js';
+import type { Scheduler } from './scheduler.js';
 
 /** The process on a machine, as the network knows it. Every link ends with exactly one `closed`. */
 export interface Endpoint {
@@ -25,50 +25,16 @@ export interface Endpoint {
   closed(link: LinkId, address: string | undefined, reason: string): void;
 }
 
-export interface LinkProfile {
-  readonly delay: Delay;
-  /** Bytes per millisecond. */
-  readonly bandwidth: number;
-}
-
-/** From one machine to another. */
-interface Path {
-  readonly from: number;
-  readonly to: number;
-  readonly usual: LinkProfile;
-  profile: LinkProfile;
-  held: boolean;
-  refused: boolean;
-  /** When what is being sent has left. */
-  freeAt: number;
-}
-
-type Packet =
-  | { readonly type: 'dial' }
-  | { readonly type: 'accepted' }
-  | { readonly type: 'message'; readonly bytes: Uint8Array }
-  | { readonly type: 'close'; readonly reason: string };
-
-interface Direction {
-  readonly path: Path;
-  readonly queue: { readonly packet: Packet; readyAt: number }[];
-  lastReadyAt: number;
-  bytes: number;
-  timer: Timer | undefined;
-}
-
+/** One end of a connection. */
 interface Side {
   readonly machine: number;
   /** Absent before the connection was accepted, and when the side is gone. */
   endpoint: Endpoint | undefined;
   link: LinkId;
   readonly address: string | undefined;
-  readonly out: Direction;
-}
-
-interface Connection {
-  readonly dialler: Side;
-  readonly listener: Side;
+  /** What this side sends. */
+  readonly out: Lane;
+  readonly other: () => Side;
 }
 
 /** What a planted fault does with a message: passes it, changes it, or loses it. */
@@ -77,12 +43,12 @@ export type Tamper = (from: number, to: number, bytes: Uint8Array) => Uint8Array
 export class Network {
   /** Planted bug; only tests of the checkers set it. */
   tamper: Tamper | undefined;
-  /** Sums over the simulation. */
-  readonly counts = { dials: 0, messages: 0, bytes: 0, held: 0, queuedBytesMost: 0 };
+  readonly counts: NetworkCounts = { dials: 0, messages: 0, bytes: 0, held: 0, queuedBytesMost: 0 };
   private readonly endpoints = new Map<number, Endpoint>();
   private readonly powered = new Set<number>();
   private readonly paths: Path[][];
-  private readonly connections = new Set<Connection>();
+  /** Both sides of every connection of which one may still be heard. */
+  private readonly sides = new Set<Side>();
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -93,11 +59,12 @@ export class Network {
     this.paths = addresses.map((_, from) =>
       addresses.map((_, to) => {
         const usual = profileOf(from, to);
-        return { from, to, usual, profile: usual, held: false, refused: false, freeAt: 0 };
+        return { usual, profile: usual, held: false, refused: false, freeAt: 0 };
       }),
     );
   }
 
+  /** A process listens on the machine, which has power from now on. */
   attach(machine: number, endpoint: Endpoint): void {
     this.powered.add(machine);
     this.endpoints.set(machine, endpoint);
@@ -107,14 +74,12 @@ export class Network {
   detach(machine: number, silent: boolean): void {
     this.endpoints.delete(machine);
     if (silent) this.powered.delete(machine);
-    for (const connection of [...this.connections]) {
-      for (const [side, other] of sides(connection)) {
-        if (side.machine !== machine || side.endpoint === undefined) continue;
-        side.endpoint = undefined;
-        if (silent) drop(side.out);
-        else this.enqueue(connection, side, other, { type: 'close', reason: 'connection reset by peer' });
-      }
-      this.forgetWhenOver(connection);
+    for (const side of [...this.sides]) {
+      if (side.machine !== machine || side.endpoint === undefined) continue;
+      side.endpoint = undefined;
+      if (silent) side.out.drop();
+      else side.out.send({ type: 'close', reason: 'connection reset by peer' });
+      this.forgetWhenOver(side);
     }
   }
 
@@ -122,50 +87,37 @@ export class Network {
     this.counts.dials++;
     const endpoint = this.endpoints.get(machine) as Endpoint;
     const target = this.addresses.indexOf(address);
-    const path = this.paths[machine]?.[target];
-    if (path === undefined || path.refused) {
-      const reason = path === undefined ? 'no such host' : 'connection refused';
-      this.scheduler.after(this.prng.between(0.1, 5), () => {
-        if (this.endpoints.get(machine) === endpoint) endpoint.closed(link, address, reason);
-      });
+    if (target < 0 || this.path(machine, target).refused) {
+      const reason = target < 0 ? 'no such host' : 'connection refused';
+      this.closeSoon(machine, endpoint, link, address, reason, 5);
       return;
     }
-    const connection: Connection = {
-      dialler: { machine, endpoint, link, address, out: direction(path) },
-      listener: {
-        machine: target,
-        endpoint: undefined,
-        link: 0,
-        address: undefined,
-        out: direction(this.path(target, machine)),
-      },
-    };
-    this.connections.add(connection);
-    this.enqueue(connection, connection.dialler, connection.listener, { type: 'dial' });
+    const dialler = this.side(machine, target, address, () => listener);
+    const listener: Side = this.side(target, machine, undefined, () => dialler);
+    dialler.endpoint = endpoint;
+    dialler.link = link;
+    this.sides.add(dialler).add(listener);
+    dialler.out.send({ type: 'dial' });
   }
 
   /** A link that is not there (any more) takes the bytes and loses them, as a socket does. */
   send(machine: number, link: LinkId, bytes: Uint8Array): void {
-    const found = this.find(machine, link);
-    if (found === undefined) return;
-    const passed = this.tamper === undefined ? bytes : this.tamper(machine, found.other.machine, bytes);
+    const side = this.find(machine, link);
+    if (side === undefined) return;
+    const passed = this.tamper === undefined ? bytes : this.tamper(machine, side.other().machine, bytes);
     if (passed === undefined) return;
     this.counts.messages++;
     this.counts.bytes += passed.length;
-    this.enqueue(found.connection, found.side, found.other, { type: 'message', bytes: passed });
+    side.out.send({ type: 'message', bytes: passed });
   }
 
   /** Ends a link of this machine, also one that is still being dialled. */
   close(machine: number, link: LinkId, reason: string): void {
-    const found = this.find(machine, link);
-    if (found === undefined) return;
-    const { connection, side, other } = found;
-    const { endpoint } = side;
+    const side = this.find(machine, link);
+    if (side?.endpoint === undefined) return;
+    this.closeSoon(machine, side.endpoint, link, side.address, reason, 1);
     side.endpoint = undefined;
-    this.enqueue(connection, side, other, { type: 'close', reason });
-    this.scheduler.after(this.prng.between(0, 1), () => {
-      if (this.endpoints.get(machine) === endpoint) endpoint?.closed(link, side.address, reason);
-    });
+    side.out.send({ type: 'close', reason });
   }
 
   /** Holds, or lets through again, what goes from one machine to another. */
@@ -174,29 +126,21 @@ export class Network {
     if (path.held === held) return;
     path.held = held;
     if (held) return;
-    for (const connection of [...this.connections]) {
-      for (const [side, other] of sides(connection)) {
-        if (side.out.path !== path) continue;
-        this.again(side.out);
-        this.pump(connection, side, other);
-      }
-    }
+    for (const side of [...this.sides]) if (side.out.path === path) side.out.release();
   }
 
   /** Cuts a pair with a reset, or lets it connect again. */
   refuse(a: number, b: number, refused: boolean): void {
-    this.path(a, b).refused = refused;
-    this.path(b, a).refused = refused;
+    const paths = [this.path(a, b), this.path(b, a)];
+    for (const path of paths) path.refused = refused;
     if (!refused) return;
-    for (const connection of [...this.connections]) {
-      const { dialler, listener } = connection;
-      if (
-        !(dialler.machine === a && listener.machine === b) &&
-        !(dialler.machine === b && listener.machine === a)
-      )
-        continue;
-      this.connections.delete(connection);
-      for (const [side] of sides(connection)) this.reset(side);
+    for (const side of [...this.sides]) {
+      if (!paths.includes(side.out.path)) continue;
+      this.sides.delete(side);
+      side.out.drop();
+      const { endpoint, machine, link, address } = side;
+      side.endpoint = undefined;
+      if (endpoint !== undefined) this.closeSoon(machine, endpoint, link, address, 'connection reset', 20);
     }
   }
 
@@ -212,128 +156,72 @@ export class Network {
     this.setProfile(from, to, this.usualProfile(from, to));
   }
 
-  /** True when neither direction of the pair is cut. */
-  isWhole(a: number, b: number): boolean {
-    return [this.path(a, b), this.path(b, a)].every((path) => !path.held && !path.refused);
-  }
-
-  private reset(side: Side): void {
-    const { endpoint } = side;
-    drop(side.out);
-    side.endpoint = undefined;
-    if (endpoint === undefined) return;
-    this.scheduler.after(this.prng.between(0, 20), () => {
-      if (this.endpoints.get(side.machine) === endpoint)
-        endpoint.closed(side.link, side.address, 'connection reset');
-    });
+  private side(machine: number, target: number, address: string | undefined, other: () => Side): Side {
+    const { scheduler, prng, counts } = this;
+    const deliver = (packet: Packet): void => this.deliver(other(), packet);
+    const out = new Lane(scheduler, prng, this.path(machine, target), counts, deliver);
+    return { machine, endpoint: undefined, link: 0, address, out, other };
   }
 
   private path(from: number, to: number): Path {
     return (this.paths[from] as Path[])[to] as Path;
   }
 
-  private find(machine: number, link: LinkId) {
-    for (const connection of this.connections) {
-      for (const [side, other] of sides(connection)) {
-        if (side.machine === machine && side.link === link && side.endpoint !== undefined) {
-          return { connection, side, other };
-        }
-      }
+  private find(machine: number, link: LinkId): Side | undefined {
+    for (const side of this.sides) {
+      if (side.machine === machine && side.link === link && side.endpoint !== undefined) return side;
     }
     return undefined;
   }
 
-  private enqueue(connection: Connection, side: Side, other: Side, packet: Packet): void {
-    const { out } = side;
-    const { path } = out;
-    const bytes = packet.type === 'message' ? packet.bytes.length : 0;
-    path.freeAt = Math.max(path.freeAt, this.scheduler.now) + bytes / path.profile.bandwidth;
-    const readyAt = Math.max(out.lastReadyAt, path.freeAt + drawDelay(this.prng, path.profile.delay));
-    out.lastReadyAt = readyAt;
-    out.bytes += bytes;
-    this.counts.queuedBytesMost = Math.max(this.counts.queuedBytesMost, out.bytes);
-    if (path.held) this.counts.held++;
-    out.queue.push({ packet, readyAt });
-    this.pump(connection, side, other);
+  private closeSoon(
+    machine: number,
+    endpoint: Endpoint,
+    link: LinkId,
+    address: string | undefined,
+    reason: string,
+    withinMs: number,
+  ): void {
+    this.scheduler.after(this.prng.between(0, withinMs), () => {
+      if (this.endpoints.get(machine) === endpoint) endpoint.closed(link, address, reason);
+    });
   }
 
-  /** After a heal what was held goes out once more. */
-  private again(out: Direction): void {
-    let at = this.scheduler.now + drawDelay(this.prng, out.path.profile.delay);
-    for (const waiting of out.queue) {
-      waiting.readyAt = Math.max(waiting.readyAt, at);
-      at = waiting.readyAt;
-    }
-    out.lastReadyAt = Math.max(out.lastReadyAt, at);
-  }
-
-  private pump(connection: Connection, side: Side, other: Side): void {
-    const { out } = side;
-    this.scheduler.cancel(out.timer);
-    out.timer = undefined;
-    for (;;) {
-      const head = out.queue[0];
-      if (head === undefined || out.path.held) return;
-      if (head.readyAt > this.scheduler.now) {
-        out.timer = this.scheduler.at(head.readyAt, () => this.pump(connection, side, other));
-        return;
-      }
-      out.queue.shift();
-      if (head.packet.type === 'message') out.bytes -= head.packet.bytes.length;
-      this.deliver(connection, other, side, head.packet);
-    }
-  }
-
-  /** `from` sent it, `to` gets it. */
-  private deliver(connection: Connection, to: Side, from: Side, packet: Packet): void {
-    if (packet.type === 'dial') this.accept(connection, to, from);
-    else if (to.endpoint === undefined) this.answerForNobody(connection, to, from, packet);
-    else if (packet.type === 'accepted') to.endpoint.opened(to.link, to.address);
+  private deliver(to: Side, packet: Packet): void {
+    if (packet.type === 'dial') this.accept(to);
+    else if (to.endpoint === undefined) {
+      if (packet.type !== 'close') this.answerForNobody(to);
+    } else if (packet.type === 'accepted') to.endpoint.opened(to.link, to.address);
     else if (packet.type === 'message') to.endpoint.received(to.link, packet.bytes);
     else {
       const { endpoint } = to;
       to.endpoint = undefined;
       endpoint.closed(to.link, to.address, packet.reason);
     }
-    this.forgetWhenOver(connection);
+    this.forgetWhenOver(to);
   }
 
-  private accept(connection: Connection, to: Side, from: Side): void {
+  private accept(to: Side): void {
     const endpoint = this.endpoints.get(to.machine);
     if (endpoint === undefined) {
-      this.answerForNobody(connection, to, from, { type: 'dial' });
+      this.answerForNobody(to);
       return;
     }
     to.endpoint = endpoint;
     to.link = endpoint.accept();
-    this.enqueue(connection, to, from, { type: 'accepted' });
+    to.out.send({ type: 'accepted' });
     endpoint.opened(to.link, undefined);
   }
 
   /** A machine that runs refuses what no process of it takes; one without power says nothing. */
-  private answerForNobody(connection: Connection, to: Side, from: Side, packet: Packet): void {
-    if (packet.type === 'close' || from.endpoint === undefined || !this.powered.has(to.machine)) return;
-    this.enqueue(connection, to, from, { type: 'close', reason: 'connection refused' });
+  private answerForNobody(side: Side): void {
+    if (side.other().endpoint === undefined || !this.powered.has(side.machine)) return;
+    side.out.send({ type: 'close', reason: 'connection refused' });
   }
 
-  private forgetWhenOver(connection: Connection): void {
-    const over = (side: Side): boolean => side.endpoint === undefined && side.out.queue.length === 0;
-    if (over(connection.dialler) && over(connection.listener)) this.connections.delete(connection);
+  private forgetWhenOver(side: Side): void {
+    const both = [side, side.other()];
+    if (both.some(({ endpoint, out }) => endpoint !== undefined || !out.isEmpty)) return;
+    for (const one of both) this.sides.delete(one);
   }
-}
-
-function direction(path: Path): Direction {
-  return { path, queue: [], lastReadyAt: 0, bytes: 0, timer: undefined };
-}
-
-function drop(out: Direction): void {
-  out.queue.length = 0;
-  out.bytes = 0;
-}
-
-function sides({ dialler, listener }: Connection): [Side, Side][] {
-  return [
-    [dialler, listener],
-    [listener, dialler],
-  ];
 }

@@ -7,7 +7,7 @@ import { DEFAULT_LIMITS, type Limits } from '@causeway/replica';
 import type { ClusterProfile, NodeProfile } from './cluster.js';
 import { drawDelayProfile } from './delay.js';
 import { FAULT_KINDS, type FaultKind, type FaultProfile, type FaultRate } from './faults.js';
-import type { LinkProfile } from './network.js';
+import type { LinkProfile } from './lane.js';
 import type { Prng } from './prng.js';
 import type { WorkloadMix, WorkloadProfile } from './workload.js';
 

@@ -8,6 +8,7 @@ import { NOTHING } from './checkers/convergence.js';
 import type { Client } from './client.js';
 import type { Cluster } from './cluster.js';
 import type { Span } from './expectation.js';
+import type { Call } from './history.js';
 import type { Scheduler } from './scheduler.js';
 import { show, Violation } from './violation.js';
 
@@ -28,6 +29,7 @@ export interface NodeContents {
 
 /** Virtual time in which a node at rest must answer. Milliseconds. */
 const ANSWER_MS = 30_000;
+const RETRY_MS = 500;
 const KEYS_PER_PAGE = 7;
 const KEYS_PER_CALL = 20;
 
@@ -45,12 +47,7 @@ export function readContents(
   const results = new Map<string, Result>();
   for (let from = 0; from < all.length; from += KEYS_PER_CALL) {
     const page = all.slice(from, from + KEYS_PER_CALL);
-    const call = client.call(page.map(getOf));
-    if (call === undefined || !scheduler.until(() => call.outcome !== 'pending', ANSWER_MS)) {
-      throw new Violation('one-answer', `n${client.node} does not answer at rest`);
-    }
-    if (call.outcome !== 'acknowledged')
-      throw new Violation('answers', `n${client.node} answers a read at rest with ${call.code}`);
+    const call = answered(scheduler, client, page.map(getOf));
     for (const [index, name] of page.entries()) {
       const result = call.results[index] as Result;
       results.set(name, result);
@@ -70,6 +67,20 @@ export function readContents(
   };
 }
 
+/** A node whose disk has failed to read asks again after a while; until then it says so. */
+function answered(scheduler: Scheduler, client: Client, operations: readonly Operation[]): Call {
+  for (const end = scheduler.now + ANSWER_MS; ; scheduler.runUntil(scheduler.now + RETRY_MS)) {
+    const call = client.call(operations);
+    if (call === undefined || !scheduler.until(() => call.outcome !== 'pending', ANSWER_MS)) {
+      throw new Violation('one-answer', `n${client.node} does not answer at rest`);
+    }
+    if (call.outcome === 'acknowledged') return call;
+    if (call.code !== 'CAUSEWAY_READ_FAILED' || scheduler.now > end) {
+      throw new Violation('answers', `n${client.node} answers a read at rest with ${call.code}`);
+    }
+  }
+}
+
 function listKeys(cluster: Cluster, scheduler: Scheduler, node: number): ListedKey[] {
   const keys: ListedKey[] = [];
   let after: string | undefined;
@@ -77,6 +88,10 @@ function listKeys(cluster: Cluster, scheduler: Scheduler, node: number): ListedK
   let done = false;
   const session = cluster.connect(node, {
     answered(answer) {
+      if (answer.type === 'failure' && answer.error.code === 'CAUSEWAY_READ_FAILED') {
+        scheduler.after(RETRY_MS, () => session?.listKeys(++request, KEYS_PER_PAGE, after));
+        return;
+      }
       if (answer.type !== 'keys')
         throw new Violation('answers', `n${node} answers a listing with ${show(answer)}`);
       keys.push(...answer.keys);

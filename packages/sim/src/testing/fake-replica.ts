@@ -2,7 +2,7 @@
  * The simplest replica that is right: operations in a log, every entry sent to everybody, applied when what it
  * depends on is there. The simulator's own tests run on it, and each of its bugs is what one checker is for.
  */
-import { compareStamps, dominates, type ReplicaId, replicaId, type Stamp } from '@causeway/crdt';
+import { dominates, type ReplicaId, replicaId, type Stamp } from '@causeway/crdt';
 import { CausewayError, type Operation, type PeerMessage, type Result } from '@causeway/protocol';
 import type {
   Batch,
@@ -17,43 +17,14 @@ import type {
   Status,
 } from '@causeway/replica';
 import type { Engine } from '../engine.js';
-
-export interface Bugs {
-  readonly replyEarly?: boolean;
-  readonly skipCausalWait?: boolean;
-  readonly splitTransactions?: boolean;
-  readonly wrongTieBreak?: boolean;
-  readonly resetEatsConcurrent?: boolean;
-  readonly removeWins?: boolean;
-  readonly forgetKeys?: boolean;
-  readonly loseSomeWrites?: boolean;
-  readonly skipAnEntry?: boolean;
-  readonly neverAnswerSome?: boolean;
-}
-
-type Change =
-  | { type: 'set'; key: string; value?: string; stamp: Stamp; expiresAt?: number }
-  | { type: 'add'; key: string; element: string }
-  | { type: 'remove'; key: string; element: string; dots: string[] }
-  | { type: 'increment'; key: string; by: number }
-  | { type: 'reset'; key: string; dots: string[] };
-
-interface Entry {
-  readonly origin: ReplicaId;
-  readonly seq: number;
-  readonly deps: readonly (readonly [ReplicaId, number])[];
-  readonly changes: readonly Change[];
-  readonly idempotency?: {
-    readonly key: string;
-    readonly fingerprint: string;
-    readonly results: readonly Result[];
-  };
-}
+import { type Bugs, type Change, type Entry, FakeState } from './fake-state.js';
 
 type Message = { type: 'hello'; vector: [ReplicaId, number][] } | { type: 'entries'; entries: Entry[] };
 
 const ALL = { from: new Uint8Array(), to: Uint8Array.of(255) };
 const IDENTITY = Uint8Array.of(0);
+
+export type { Bugs };
 
 export function fakeEngine(bugs: Bugs = {}): Engine {
   return {
@@ -71,78 +42,10 @@ export function fakeEngine(bugs: Bugs = {}): Engine {
   };
 }
 
-/** Everything that follows from a log: never partly undone, only built anew. */
-class State {
-  readonly vector = new Map<ReplicaId, number>();
-  readonly entries: Entry[] = [];
-  readonly registers = new Map<string, Extract<Change, { type: 'set' }>>();
-  readonly elements = new Map<string, Map<string, Set<string>>>();
-  readonly amounts = new Map<string, Map<string, number>>();
-  readonly gone = new Set<string>();
-  readonly answers = new Map<string, NonNullable<Entry['idempotency']>>();
-
-  constructor(private readonly bugs: Bugs) {}
-
-  apply(entry: Entry, changes: readonly Change[]): void {
-    const dot = `${entry.origin}:${entry.seq}`;
-    this.vector.set(entry.origin, entry.seq);
-    this.entries.push(entry);
-    if (entry.idempotency !== undefined) this.answers.set(entry.idempotency.key, entry.idempotency);
-    for (const [index, change] of changes.entries()) this.change(change, `${dot}:${index}`);
-  }
-
-  change(change: Change, dot: string): void {
-    if (change.type === 'set') {
-      const known = this.registers.get(change.key);
-      const wins =
-        known === undefined || this.bugs.wrongTieBreak || compareStamps(change.stamp, known.stamp) > 0;
-      if (wins) this.registers.set(change.key, change);
-    } else if (change.type === 'add') {
-      inner(
-        inner(this.elements, change.key, new Map<string, Set<string>>()),
-        change.element,
-        new Set<string>(),
-      ).add(dot);
-    } else if (change.type === 'increment')
-      inner(this.amounts, change.key, new Map<string, number>()).set(dot, change.by);
-    else
-      for (const one of change.dots)
-        this.gone.add(change.type === 'remove' ? `${change.key} ${change.element} ${one}` : one);
-    if (change.type === 'reset' && this.bugs.resetEatsConcurrent) this.amounts.get(change.key)?.clear();
-    if (change.type === 'remove' && this.bugs.removeWins)
-      this.elements.get(change.key)?.get(change.element)?.clear();
-  }
-
-  dotsOf(key: string, element: string): string[] {
-    return [...(this.elements.get(key)?.get(element) ?? [])].filter(
-      (dot) => !this.gone.has(`${key} ${element} ${dot}`),
-    );
-  }
-
-  elementsOf(key: string): string[] {
-    return [...(this.elements.get(key)?.keys() ?? [])]
-      .filter((element) => this.dotsOf(key, element).length > 0)
-      .sort();
-  }
-
-  countedDots(key: string): string[] {
-    return [...(this.amounts.get(key)?.keys() ?? [])].filter((dot) => !this.gone.has(dot));
-  }
-
-  count(key: string): number {
-    return this.countedDots(key).reduce((sum, dot) => sum + (this.amounts.get(key)?.get(dot) ?? 0), 0);
-  }
-
-  register(key: string, wall: number): Extract<Change, { type: 'set' }> | undefined {
-    const found = this.registers.get(key);
-    return found?.value === undefined || (found.expiresAt ?? Infinity) <= wall ? undefined : found;
-  }
-}
-
 class FakeReplica {
   readonly id: ReplicaId;
   readonly start: number;
-  private state: State;
+  private state: FakeState;
   private readonly durable = new Map<ReplicaId, number>();
   private requests: Extract<Event, { type: 'request' }>[] = [];
   private remote: Entry[] = [];
@@ -252,8 +155,8 @@ class FakeReplica {
     } as Status;
   }
 
-  private load(stored: readonly ScanEntry[]): State {
-    const state = new State(this.bugs);
+  private load(stored: readonly ScanEntry[]): FakeState {
+    const state = new FakeState(this.bugs);
     const log = stored.filter(({ key }) => key[0] === 1).map(({ value }) => decode(value) as Entry);
     for (const entry of log) state.apply(entry, entry.changes);
     this.durable.clear();
@@ -337,7 +240,12 @@ class FakeReplica {
     return { origin: this.id, seq, deps, changes, results };
   }
 
-  private operate(operation: Operation, state: State, wall: number, make: (change: Change) => void): Result {
+  private operate(
+    operation: Operation,
+    state: FakeState,
+    wall: number,
+    make: (change: Change) => void,
+  ): Result {
     const { key } = operation;
     switch (operation.op) {
       case 'register.get': {
@@ -459,12 +367,6 @@ class FakeReplica {
   ): void {
     this.outbox.push({ type: 'failure', session, request, error: new CausewayError(code, 'as asked for') });
   }
-}
-
-function inner<K, V>(map: Map<K, V>, key: K, empty: V): V {
-  const found = map.get(key) ?? empty;
-  map.set(key, found);
-  return found;
 }
 
 function textOf(bytes: Uint8Array): string {

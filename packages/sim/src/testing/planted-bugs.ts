@@ -12,6 +12,8 @@ import {
   type RecordDelta,
 } from '@causeway/protocol';
 import { REAL_ENGINE } from '../engine.js';
+import { FAULT_KINDS, type FaultProfile } from '../faults.js';
+import type { Profile } from '../profile.js';
 import type { CheckerName, Simulation, SimulationOptions } from '../simulator.js';
 import { type Bugs, fakeEngine } from './fake-replica.js';
 
@@ -30,25 +32,19 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'a disk that acknowledges before the batch is durable',
     checkers: ['durability'],
     property: 'durability',
-    seed: 5,
-    options: disks((planted) => {
-      planted.acknowledgeEarly = true;
-    }),
-  },
-  {
-    name: 'a disk that acknowledges before the batch is durable, so that dots are used again',
-    checkers: ['chunks'],
-    property: 'one-write-per-dot',
-    seed: 28,
-    options: disks((planted) => {
-      planted.acknowledgeEarly = true;
-    }),
+    seed: 8,
+    options: {
+      adjust: crashing,
+      ...disks((planted) => {
+        planted.acknowledgeEarly = true;
+      }),
+    },
   },
   {
     name: 'a disk that loses a batch now and then',
     checkers: ['acknowledged'],
     property: 'acknowledged-writes',
-    seed: 2,
+    seed: 6,
     options: disks((planted) => {
       planted.loseWrites = 0.02;
     }),
@@ -57,7 +53,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'a disk that loses a batch now and then, found in what is stored',
     checkers: ['storedRecords'],
     property: 'stored-records',
-    seed: 1,
+    seed: 13,
     options: disks((planted) => {
       planted.loseWrites = 0.02;
     }),
@@ -82,7 +78,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'transactions that arrive without their last record, found at rest',
     checkers: ['convergence'],
     property: 'convergence',
-    seed: 1,
+    seed: 14,
     options: wire((chunk) =>
       mapTransactions(chunk, (records) => records.slice(0, Math.max(1, records.length - 1))),
     ),
@@ -91,7 +87,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'register values that arrive changed',
     checkers: ['convergence'],
     property: 'convergence',
-    seed: 1,
+    seed: 14,
     options: wire((chunk) => mapTransactions(chunk, (records) => records.map(spoil))),
   },
   {
@@ -121,9 +117,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     { splitTransactions: true },
     'wholeTransactions',
     'whole-transactions',
-    2,
+    8,
   ),
-  model('lets the last register to arrive win', { wrongTieBreak: true }, 'convergence', 'convergence', 1),
+  model('lets the last register to arrive win', { wrongTieBreak: true }, 'convergence', 'convergence', 14),
   model(
     'lets a reset eat what it has not seen',
     { resetEatsConcurrent: true },
@@ -135,7 +131,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   model('forgets idempotency keys', { forgetKeys: true }, 'convergence', 'idempotency', 1),
   model('loses acknowledged writes', { loseSomeWrites: true }, 'acknowledged', 'acknowledged-writes', 2),
   model('drops what arrives now and then', { skipAnEntry: true }, 'convergence', 'convergence', 1),
-  model('leaves requests without an answer', { neverAnswerSome: true }, 'convergence', 'one-answer', 1),
+  model('leaves requests without an answer', { neverAnswerSome: true }, 'convergence', 'one-answer', 3),
 ];
 
 function model(name: string, bugs: Bugs, checker: CheckerName, property: string, seed: number): PlantedBug {
@@ -146,6 +142,14 @@ function model(name: string, bugs: Bugs, checker: CheckerName, property: string,
     seed,
     options: { engine: fakeEngine(bugs) },
   };
+}
+
+/** Slow disks and many crashes, nothing else. */
+function crashing(profile: Profile): Profile {
+  const never = { everyMs: Number.POSITIVE_INFINITY, lastsMs: 1 };
+  const rates = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, never])) as FaultProfile['rates'];
+  const often = { everyMs: profile.durationMs / 20, lastsMs: 100 };
+  return { ...profile, faults: { ...profile.faults, rates: { ...rates, kill: often, 'power cut': often } } };
 }
 
 type Planted = Simulation['cluster']['nodes'][number]['disk']['planted'];
