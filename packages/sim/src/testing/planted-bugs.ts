@@ -50,15 +50,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     }),
   },
   {
-    name: 'a disk that loses a batch now and then, found in what is stored',
-    checkers: ['storedRecords'],
-    property: 'stored-records',
-    seed: 13,
-    options: disks((planted) => {
-      planted.loseWrites = 0.02;
-    }),
-  },
-  {
     name: 'chunks that do not say what they depend on',
     checkers: ['chunks'],
     property: 'causal-delivery',
