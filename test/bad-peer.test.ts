@@ -224,6 +224,26 @@ test('a peer that says more than it may costs bounded memory, and the honest one
   expect(after.since(before, 'process_resident_memory_bytes')).toBeLessThan(RSS_GROWTH_BYTES_MAX);
 }, 60_000);
 
+test('who comes in the name of the node or of its peer is refused, and they go on', async () => {
+  const target = await startTarget();
+  const { replica, peers } = await target.status();
+  const honest = replicaId(peers.find(({ region }) => region === 'us')!.replica);
+  for (const name of [honest, replicaId(replica)]) {
+    // The first knock may only have the honest one asked whether it lives.
+    const refused = async () => {
+      const peer = await FakePeer.connect(target.address, name);
+      peer.send(peer.hello);
+      const refusal = await peer.next('refuse').catch(() => undefined);
+      await peer.drop();
+      return refusal?.code;
+    };
+    expect(await until(`${name} to be refused`, refused)).toBe('CAUSEWAY_DUPLICATE_IDENTITY');
+  }
+  expect(target.loggedCodes()).toEqual(new Set(['CAUSEWAY_DUPLICATE_IDENTITY']));
+  await until('the node to find itself the original', async () => (await target.status()).ready);
+  await target.expectUnharmed();
+});
+
 test('who does not ask for the protocol is answered why, and let in nowhere', async () => {
   const target = await startTarget();
   const asked: readonly (readonly [headers: Record<string, string>, status: number, code: string])[] = [
