@@ -59,6 +59,8 @@ export const CHALLENGE_MS = 1_000;
 export const DIAL_TIMEOUT_MS = 1_500;
 /** Handshake after the opening. */
 export const HANDSHAKE_TIMEOUT_MS = 3_000;
+/** Messages that are held while a handshake looks something up. */
+export const HELD_MESSAGES_MAX = 1_000;
 export const REDIAL_MIN_MS = 50;
 export const REDIAL_MAX_MS = 500;
 /** After a refusal, which only an operator can mend. */

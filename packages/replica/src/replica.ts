@@ -396,7 +396,7 @@ export class Replica {
     this.requests.listAgain();
     this.watches.interrupt();
     // Whom a link serves must be stored as a member, and that may be among what was lost.
-    this.neighbours.closeAll('the store failed', this.store.now);
+    this.neighbours.pause(this.store.now);
   }
 
   private reopened(records: StoredReplica, now: Now): void {
@@ -409,7 +409,7 @@ export class Replica {
     this.members.restore(records.entries);
     this.housekeeping.restart(purgesOf(records));
     // Links that were opened meanwhile were told of less than the store has brought back.
-    this.neighbours.closeAll('the store was reopened', now);
+    this.neighbours.resume(now);
     this.intake.restart(now);
     this.env.log.info({}, 'the disk writes again');
   }

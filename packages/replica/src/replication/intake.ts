@@ -52,6 +52,8 @@ interface Inflow {
   owed: number;
   /** Bytes in the queue. */
   unapplied: number;
+  /** Chunks were passed over for want of room, and are to be asked for when there is some. */
+  overflowed: boolean;
   /** A hole has been seen and asked for; what is still under way from behind it is passed over. */
   resumed: boolean;
   /** Neighbours whose log does not reach back far enough, until asked again. */
@@ -184,10 +186,10 @@ export class Intake {
       return;
     }
     if (inflow.unapplied > this.store.limits.subscriptionWindowBytes + CHUNK_BYTES_MAX) {
-      throw new CausewayError(
-        'CAUSEWAY_BAD_FRAME',
-        `more of ${chunk.origin} is under way than its window holds`,
-      );
+      // Each new link brings a window, and a broken peer keeps to none: what waits is bounded, the rest comes again.
+      inflow.resumed = true;
+      inflow.overflowed = true;
+      return;
     }
     inflow.unapplied += bytes.length;
     inflow.received = chunk.lastSeq;
@@ -200,6 +202,9 @@ export class Intake {
     if (head === undefined || !this.isReady(head)) return false;
     inflow.queue.shift();
     inflow.unapplied -= head.bytes.length;
+    if (inflow.overflowed && inflow.unapplied < this.store.limits.subscriptionWindowBytes) {
+      this.subscribe(inflow, inflow.source);
+    }
     const { chunk, bytes, durableAt, from, slots } = head;
     const after = seqOf(this.store.executed, chunk.origin);
     this.store.logRemote({ ...chunk, bytes, durableAt });
@@ -239,6 +244,7 @@ export class Intake {
         source: undefined,
         owed: 0,
         unapplied: 0,
+        overflowed: false,
         resumed: false,
         gaps: new Map(),
         override: undefined,
@@ -300,6 +306,7 @@ export class Intake {
     inflow.source = source;
     inflow.owed = 0;
     inflow.resumed = false;
+    inflow.overflowed = false;
     source?.send({ type: 'subscribe', origin, after: inflow.received });
   }
 }

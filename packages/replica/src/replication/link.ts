@@ -27,6 +27,9 @@ export class Link implements Source {
   /** `heard` has been sent; that of the peer has come and is sound. */
   told = false;
   sound = false;
+  /** What the peer has is being compared with the log; what it says meanwhile is held. */
+  comparing = false;
+  readonly held: PeerMessage[] = [];
   start = 0;
   /** Another start of the replica has come: whether this one lives is asked by a ping. */
   challenge: { readonly ping: number; readonly at: number; answered: boolean } | undefined;

@@ -10,7 +10,14 @@
  *   copied directory. Both are refused, loudly.
  */
 import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
-import { CausewayError, type Member, type PeerHello, type PeerMessage } from '@causeway/protocol';
+import {
+  CausewayError,
+  chunkHead,
+  isChunkWhole,
+  type Member,
+  type PeerHello,
+  type PeerMessage,
+} from '@causeway/protocol';
 import type { Environment, Now, ReplicaConfig } from '../environment.js';
 import type { LinkId } from '../events.js';
 import {
@@ -19,10 +26,13 @@ import {
   DIAL_TIMEOUT_MS,
   GOSSIP_INTERVAL_MS,
   HANDSHAKE_TIMEOUT_MS,
+  HELD_MESSAGES_MAX,
   LINK_SILENCE_MS,
   LINKS_MAX,
+  REFUSED_REDIAL_MS,
 } from '../limits.js';
 import type { LoggedChunk } from '../store/commit.js';
+import { logRange } from '../store/keyspace.js';
 import type { Store } from '../store/store.js';
 import { Dialer } from './dialer.js';
 import type { Intake } from './intake.js';
@@ -51,6 +61,7 @@ export class Neighbours {
   private nextGossipAt: number;
   private nextPing = 1;
   private ackDueAt: number | undefined;
+  private paused = false;
 
   constructor(
     private readonly store: Store,
@@ -71,7 +82,8 @@ export class Neighbours {
   }
 
   get deadline(): number {
-    return Math.min(this.nextGossipAt, this.dialer.deadline, this.ackDueAt ?? Number.POSITIVE_INFINITY);
+    const dialAt = this.paused ? Number.POSITIVE_INFINITY : this.dialer.deadline;
+    return Math.min(this.nextGossipAt, dialAt, this.ackDueAt ?? Number.POSITIVE_INFINITY);
   }
 
   linkTo(replica: ReplicaId): Link | undefined {
@@ -98,7 +110,8 @@ export class Neighbours {
     let link = this.links.get(id);
     if (link === undefined) {
       link = new Link(id, address, now.monotonic, this.store, this.members, this.env.log);
-      if (this.links.size >= LINKS_MAX) return link.close('too many links');
+      if (this.paused || this.links.size >= LINKS_MAX)
+        return link.close(this.paused ? 'no links for now' : 'too many links');
       this.links.set(id, link);
     }
     link.state = 'greeting';
@@ -151,8 +164,9 @@ export class Neighbours {
         this.gossip(link, now);
       }
       this.intake.route(now);
+      if (this.up.size > 0) this.events.linked();
     }
-    this.dialer.run(now, (replica) => replica === this.store.self || this.up.has(replica));
+    if (!this.paused) this.dialer.run(now, (replica) => replica === this.store.self || this.up.has(replica));
   }
 
   durableChunks(chunks: readonly LoggedChunk[], now: Now): void {
@@ -176,7 +190,18 @@ export class Neighbours {
     }
   }
 
-  closeAll(reason: string, now: Now): void {
+  /** No links, so that nothing is to be written for them: while the store cannot. */
+  pause(now: Now): void {
+    this.closeAll('the store failed', now);
+    this.paused = true;
+  }
+
+  resume(now: Now): void {
+    this.paused = false;
+    this.closeAll('the store was reopened', now);
+  }
+
+  private closeAll(reason: string, now: Now): void {
     for (const link of [...this.links.values()]) this.end(link, reason, now);
   }
 
@@ -187,6 +212,13 @@ export class Neighbours {
   // Messages
 
   private take(link: Link, message: PeerMessage, now: Now): void {
+    if (link.comparing && message.type !== 'refuse') {
+      // The peer is done with its side of the handshake, and may speak before this side is.
+      if (link.held.length >= HELD_MESSAGES_MAX)
+        throw new CausewayError('CAUSEWAY_BAD_FRAME', 'too much too early');
+      link.held.push(message);
+      return;
+    }
     if (link.state !== 'up' && !['hello', 'heard', 'refuse'].includes(message.type)) {
       throw new CausewayError('CAUSEWAY_BAD_FRAME', `${message.type} before the handshake is done`);
     }
@@ -212,6 +244,7 @@ export class Neighbours {
       case 'ack':
         return this.report(link.replica, message.versionVector);
       case 'gossip':
+        this.refused.delete(link.replica);
         this.learn(message.members, false);
         this.report(link.replica, message.versionVector);
         for (const { replica, versionVector } of message.reports) this.report(replica, versionVector);
@@ -243,9 +276,9 @@ export class Neighbours {
     if (this.members.get(replica) === undefined) {
       return this.refuse(link, 'CAUSEWAY_OVERLOADED', 'the cluster has as many members as it may have');
     }
-    const seq = Math.max(seqOf(this.store.durable, replica), seqOf(known, replica));
-    const start =
-      seq === seqOf(this.store.durable, replica) ? (this.store.durableStarts.get(replica) ?? 0) : 0;
+    // What is here names a write; what was only heard of stands in the version vector.
+    const seq = seqOf(this.store.durable, replica);
+    const start = this.store.durableStarts.get(replica) ?? 0;
     // It counts for stability before it is served a byte: only then the handshake goes on.
     this.store.whenDurable((durable) => {
       link.send({ type: 'heard', seq, start, versionVector: known });
@@ -273,13 +306,15 @@ export class Neighbours {
   private isTwin(link: Link, { replica, start }: PeerHello, now: Now): boolean {
     const other = this.up.get(replica);
     if (other === undefined || other.start === start) return false;
-    if (other.challenge?.answered === true) {
+    const { challenge } = other;
+    if (challenge?.answered === true && now.monotonic - challenge.at < REFUSED_REDIAL_MS) {
       const message = `two nodes run as ${replica}: one of them is a copy and must start with a new directory`;
       this.complain(replica, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
       this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
       return true;
     }
-    if (other.challenge === undefined) {
+    // An answer says nothing of later.
+    if (challenge === undefined || challenge.answered) {
       other.challenge = { ping: this.nextPing++, at: now.monotonic, answered: false };
       other.send({ type: 'ping', id: other.challenge.ping, wall: now.wall });
     }
@@ -311,14 +346,42 @@ export class Neighbours {
   ): void {
     if (link.state !== 'checking') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'heard before hello');
     const own = seqOf(this.store.durable, this.store.self);
-    const otherStart =
-      seq === own && seq > 0 && start !== 0 && start !== this.store.durableStarts.get(this.store.self);
-    if (seq > own || otherStart || !dominates(this.store.durable, versionVector)) {
-      const message = `${link.replica} has seen writes of this node that it no longer has: its data directory was rolled back`;
-      this.events.untrusted('CAUSEWAY_AMNESIA', message);
-      return this.refuse(link, 'CAUSEWAY_AMNESIA', message);
-    }
+    if (seq > own || !dominates(this.store.durable, versionVector)) return this.rolledBack(link);
+    if (seq === 0 || start === 0) return this.sound(link, now);
+    if (seq < own)
+      return this.compareStarts(link, seq, start, seq - this.store.limits.chunkTransactionsMax + 1);
+    if (start === this.store.durableStarts.get(this.store.self)) this.sound(link, now);
+    else this.rolledBack(link);
+  }
+
+  /** Another start at the seq that the peer has: what this node wrote there is not what the peer knows. */
+  private compareStarts(link: Link, seq: number, start: number, from: number): void {
+    const { store } = this;
+    link.comparing = true;
+    const range = logRange(store.self, Math.max(1, from), seq + 1);
+    store.reads.scan(range, store.limits.chunkTransactionsMax, store.limits.logReadBytes, (entries) => {
+      if (this.links.get(link.id) !== link) return;
+      if (entries === undefined) return this.end(link, 'the log cannot be read', store.now);
+      const heads = entries.filter(({ value }) => isChunkWhole(value)).map(({ value }) => chunkHead(value));
+      const chunk = heads.find(({ firstSeq, lastSeq }) => firstSeq <= seq && seq <= lastSeq);
+      const last = heads.at(-1);
+      if (chunk !== undefined && chunk.start !== start) this.rolledBack(link);
+      else if (chunk === undefined && last !== undefined)
+        this.compareStarts(link, seq, start, last.lastSeq + 1);
+      // Where the log has been cut everybody had the same.
+      else this.sound(link, store.now);
+    });
+  }
+
+  private rolledBack(link: Link): void {
+    const message = `${link.replica} has seen writes of this node that it no longer has: its data directory was rolled back`;
+    this.events.untrusted('CAUSEWAY_AMNESIA', message);
+    this.refuse(link, 'CAUSEWAY_AMNESIA', message);
+  }
+
+  private sound(link: Link, now: Now): void {
     link.sound = true;
+    link.comparing = false;
     this.raise(link, now);
   }
 
@@ -326,13 +389,13 @@ export class Neighbours {
   private raise(link: Link, now: Now): void {
     if (!link.told || !link.sound || this.links.get(link.id) !== link) return;
     link.state = 'up';
-    this.refused.delete(link.replica);
     this.up.set(link.replica, link);
     this.env.log.info({ peer: link.replica }, 'linked');
     if (link.address !== undefined) this.dialer.linked(link.address);
     this.events.linked();
     this.intake.linkUp(link, now);
     this.gossip(link, now);
+    for (const message of link.held.splice(0)) this.message(link.id, message, now);
   }
 
   private refusedBy(link: Link, code: string, message: string): void {

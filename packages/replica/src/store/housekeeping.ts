@@ -106,6 +106,8 @@ export class Housekeeping {
     this.forgetting = false;
     this.nextExpiry = 0;
     this.compacted.clear();
+    this.revisit.clear();
+    this.cutThrough.clear();
     for (const key of purges) this.purge(key);
   }
 
