@@ -1,0 +1,102 @@
+import { replicaId } from '@causeway/crdt';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { SLOT_BYTES } from '../limits.js';
+import { get, put } from '../testing/operations.js';
+import { Rig } from '../testing/rig.js';
+import { RegisterSlot } from './slot.js';
+import { SlotCache } from './slot-cache.js';
+import { Unstable } from './unstable.js';
+
+function slot(id: string, bytes = 100): RegisterSlot {
+  const made = new RegisterSlot(id, new Uint8Array(0), id);
+  made.bytes = bytes;
+  made.loaded = true;
+  return made;
+}
+const room = (count: number) => count * (100 + SLOT_BYTES);
+
+test('what fits stays, and what does not goes, the oldest first', () => {
+  const cache = new SlotCache(room(3));
+  for (const id of ['a', 'b', 'c', 'd', 'e']) cache.add(slot(id));
+  cache.trim();
+  expect(['a', 'b', 'c', 'd', 'e'].map((id) => cache.get(id)?.id)).toEqual([
+    undefined,
+    undefined,
+    'c',
+    'd',
+    'e',
+  ]);
+});
+
+test('what was used lately gets a second chance', () => {
+  const cache = new SlotCache(room(2));
+  for (const id of ['a', 'b', 'c']) cache.add(slot(id));
+  cache.get('a');
+  cache.trim();
+  expect(['a', 'b', 'c'].map((id) => cache.get(id)?.id)).toEqual(['a', undefined, 'c']);
+});
+
+test('what is pinned or dirty stays, whatever the bound says', () => {
+  const cache = new SlotCache(0);
+  const [pinned, dirty, free] = [slot('pinned'), slot('dirty'), slot('free')];
+  pinned.pins = 1;
+  dirty.dirty = 3;
+  for (const each of [pinned, dirty, free]) cache.add(each);
+  for (let i = 0; i < 3; i++) cache.trim();
+  expect([cache.get('pinned'), cache.get('dirty'), cache.get('free')]).toEqual([pinned, dirty, undefined]);
+});
+
+test('the bound holds whatever is added, grows, shrinks or takes another’s place', () => {
+  const step = fc.oneof(
+    fc.record({ type: fc.constant('add' as const), id: fc.nat(9), bytes: fc.nat(300) }),
+    fc.record({ type: fc.constant('resize' as const), id: fc.nat(9), bytes: fc.nat(300) }),
+    fc.record({ type: fc.constant('get' as const), id: fc.nat(9), bytes: fc.constant(0) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const bound = 3 * (300 + SLOT_BYTES);
+      const cache = new SlotCache(bound);
+      for (const { type, id, bytes } of steps) {
+        const held = cache.get(`${id}`);
+        if (type === 'add') cache.add(slot(`${id}`, bytes));
+        else if (type === 'resize' && held !== undefined) cache.resize(held, bytes);
+        cache.trim();
+        let sum = 0;
+        for (let i = 0; i < 10; i++) {
+          const each = cache.get(`${i}`);
+          if (each !== undefined) sum += each.bytes + SLOT_BYTES;
+        }
+        expect(sum).toBeLessThanOrEqual(bound);
+      }
+    }),
+  );
+});
+
+test('a replica with hardly any cache answers as one with plenty', () => {
+  const node = new Rig({ limits: { cacheBytesMax: 1_000 } });
+  for (let i = 0; i < 50; i++) node.run(put(`k${i % 7}`, i), put(`l${i % 5}`, i));
+  expect(node.run(...Array.from({ length: 7 }, (_, i) => get(`k${i}`)))).toEqual([
+    49, 43, 44, 45, 46, 47, 48,
+  ]);
+  for (let i = 0; i < 5; i++) node.run(put(`other${i}`, i));
+  node.holdLoads = true;
+  node.ask(1, get('k0'));
+  expect(node.loads.length).toBeGreaterThan(0);
+});
+
+test('the oldest write that is not everywhere is as old as the sample that first saw it', () => {
+  const us = replicaId('us.00000001');
+  const at = (seq: number) => new Map([[us, seq]]);
+  const unstable = new Unstable();
+  expect(unstable.age(5_000)).toBe(0);
+  unstable.sample(at(1), at(0), 1_000);
+  unstable.sample(at(2), at(0), 2_000);
+  expect(unstable.age(5_000)).toBe(4);
+  unstable.sample(at(3), at(1), 3_000);
+  expect(unstable.age(5_000)).toBe(3);
+  unstable.sample(at(3), at(3), 4_000);
+  expect(unstable.age(5_000)).toBe(0);
+  for (let i = 0; i < 5_000; i++) unstable.sample(at(4 + i), at(3), 10_000 + i);
+  expect(unstable.age(20_000)).toBe(10);
+});
