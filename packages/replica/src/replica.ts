@@ -53,6 +53,8 @@ export class Replica {
   /** Why its identity is not to be used for new writes. */
   private fault: { code: 'CAUSEWAY_AMNESIA' | 'CAUSEWAY_DUPLICATE_IDENTITY'; message: string } | undefined;
   private dirty = true;
+  /** It has been logged that the node is ready; not before the host has heard of the replica. */
+  private announced = true;
 
   private constructor(
     stored: StoredReplica,
@@ -289,6 +291,8 @@ export class Replica {
   }
 
   private housekeep(now: Now): void {
+    if (!this.announced) this.env.log.info({}, 'ready');
+    this.announced = true;
     if (!this.readOnly) this.housekeeping.expire(now);
     if (now.monotonic < this.nextHousekeepingAt) return;
     this.nextHousekeepingAt = now.monotonic + HOUSEKEEPING_INTERVAL_MS;
@@ -306,7 +310,7 @@ export class Replica {
 
   private check(now: Now): void {
     if (!this.readiness.check(this.store.durable, now.monotonic)) return;
-    this.env.log.info({}, 'ready');
+    this.announced = false;
     this.store.wasReady = true;
     this.store.commitReplicaRecord();
   }
