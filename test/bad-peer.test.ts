@@ -167,8 +167,8 @@ const ROUNDS = 50;
 const TOO_MUCH: readonly ((round: number) => PeerMessage[])[] = [
   // Chunks that wait for what nobody has, without regard to the window.
   (round) =>
-    Array.from({ length: 10 }, (_, index) =>
-      chunks(STRANGER, chunkOf(STRANGER, 10 * round + index + 1, new Map([[NOBODY, 9]]), MEBIBYTE)),
+    Array.from({ length: 5 }, (_, index) =>
+      chunks(STRANGER, chunkOf(STRANGER, 5 * round + index + 1, new Map([[NOBODY, 9]]), MEBIBYTE)),
     ),
   // Reports about origins that there are not.
   (round) => [{ type: 'ack', versionVector: new Map(origins(round).map((origin) => [origin, 1])) }],
