@@ -58,6 +58,8 @@ interface Link {
 }
 
 export class PeerLinks {
+  /** The message that was encoded last. */
+  private encoded: { readonly message: PeerMessage; readonly bytes: Uint8Array } | undefined;
   private readonly links = new Map<LinkId, Link>();
   private lastInbound: LinkId = -1;
   /** Of links that have ended. */
@@ -113,14 +115,19 @@ export class PeerLinks {
 
   /** Does nothing on a link that has ended: the replica is about to be told. */
   send(id: LinkId, message: PeerMessage): void {
-    this.links.get(id)?.connection?.send(encodePeerMessage(message));
+    const connection = this.links.get(id)?.connection;
+    if (connection === undefined) return;
+    // A commit goes to all peers that keep up as one message, which is encoded once.
+    if (this.encoded?.message !== message) this.encoded = { message, bytes: encodePeerMessage(message) };
+    connection.send(this.encoded.bytes);
   }
 
-  /** Sends what waits first. */
+  /** Sends what waits first, unless the peer hears nothing any more: then each second of politeness is one of silence. */
   close(id: LinkId, reason: string): void {
     const link = this.links.get(id);
-    if (link?.connection !== undefined) link.connection.close(1000, reason);
-    else link?.abort?.(reason);
+    if (link?.connection === undefined) link?.abort?.(reason);
+    else if (reason === 'silent') link.connection.cut(reason);
+    else link.connection.close(1000, reason);
   }
 
   /** Bytes on the wire per peer since the start, those of the handshakes included. */
