@@ -56,10 +56,11 @@ describe('a dot is stable', () => {
           [peer.id, round],
         ]),
       );
+      const next = peer.chunk([[puts('a', round)]]);
+      peer.acks(new Map([[peer.id, round + 1]]));
       // What the report before spoke of comes only now.
       peer.sends(late);
-      late = peer.chunk([[puts('a', round)]]);
-      peer.acks(new Map([[peer.id, round + 1]]));
+      late = next;
       node.pass(700);
     }
     expect(keepsEvidence(node)).toBe(false);

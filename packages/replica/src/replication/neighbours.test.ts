@@ -1,6 +1,6 @@
 import { replicaId } from '@causeway/crdt';
 import { describe, expect, test } from 'vitest';
-import { LINKS_MAX, REFUSED_REDIAL_MS } from '../limits.js';
+import { LINKS_MAX } from '../limits.js';
 import { KIND } from '../store/keyspace.js';
 import { get, put } from '../testing/operations.js';
 import { Rig } from '../testing/rig.js';
@@ -157,7 +157,7 @@ describe('amnesia', () => {
       node.pass(100);
     }
     expect(answered).toBeGreaterThan(2);
-    expect(answered).toBeLessThanOrEqual(2 + 20_000 / (0.75 * REFUSED_REDIAL_MS));
+    expect(answered).toBeLessThan(8);
     expect(node.errors).toHaveLength(1);
   });
 });
@@ -314,9 +314,12 @@ describe('life of a link', () => {
     peer.writes(puts('a', 1));
     peer.writes(puts('a', 2));
     node.pass(3);
-    peer.writes(puts('a', 3));
+    node.run(put('b', 1));
     node.pass(3);
-    expect(peer.of('ack').map(({ versionVector }) => versionVector.get(peer.id))).toEqual([2, 3]);
+    expect(peer.of('ack').map(({ versionVector }) => versionVector)).toEqual([
+      new Map([[peer.id, 2]]),
+      new Map([[node.id, 1]]),
+    ]);
   });
 
   test('the clock offset is that of the quickest round trip', () => {
