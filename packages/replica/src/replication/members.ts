@@ -30,6 +30,8 @@ export class MemberState {
   covered: VersionVector = new Map();
   /** Oldest report that it does not cover yet. */
   pending: VersionVector | undefined;
+  /** Commit that has stored it first; 0 when the store held it at the start. */
+  storedIn: number | undefined;
   /** `latest` differs from what is stored. */
   unsaved = false;
 
@@ -53,6 +55,7 @@ export class Members {
       const latest = new Map<ReplicaId, number>();
       for (let left = reader.varint(); left > 0; left--)
         latest.set(reader.text() as ReplicaId, reader.varint());
+      state.storedIn = 0;
       this.states.set(replica, state);
       this.accept(state, latest);
     }
@@ -88,6 +91,12 @@ export class Members {
     state.member = member;
     this.save(state);
     return true;
+  }
+
+  /** It would be known after a crash. */
+  isStored(replica: ReplicaId): boolean {
+    const storedIn = this.states.get(replica)?.storedIn;
+    return storedIn !== undefined && this.store.isDurable(storedIn);
   }
 
   report(replica: ReplicaId, versionVector: VersionVector): void {
@@ -159,6 +168,7 @@ export class Members {
       writer.varint(seq);
     }
     this.store.put(key, sealValue(key, writer.view()));
+    state.storedIn ??= this.store.newestCommit;
   }
 }
 

@@ -59,6 +59,7 @@ export class Neighbours {
   private readonly refused = new Map<ReplicaId, string>();
   private readonly dialer: Dialer;
   private nextGossipAt: number;
+  private lastTickAt: number;
   private nextPing = 1;
   private ackDueAt: number | undefined;
   private paused = false;
@@ -74,6 +75,7 @@ export class Neighbours {
     now: Now,
   ) {
     this.nextGossipAt = now.monotonic + GOSSIP_INTERVAL_MS;
+    this.lastTickAt = now.monotonic;
     this.dialer = new Dialer(config.seeds, env, (id, address, at) => {
       this.links.set(id, new Link(id, address, at.monotonic, store, members, env.log));
       store.send({ type: 'dial', link: id, address });
@@ -155,6 +157,10 @@ export class Neighbours {
 
   /** Time has passed. */
   tick(now: Now): void {
+    // While this node stood still it heard nobody, and what they sent waits to be read.
+    const stalledMs = now.monotonic - this.lastTickAt - 2 * GOSSIP_INTERVAL_MS;
+    this.lastTickAt = now.monotonic;
+    if (stalledMs > 0) for (const link of this.links.values()) link.lastHeardAt += stalledMs;
     for (const link of this.links.values()) this.checkSilence(link, now);
     if (this.ackDueAt !== undefined && this.ackDueAt <= now.monotonic) this.acknowledge();
     if (this.nextGossipAt <= now.monotonic) {
@@ -280,11 +286,13 @@ export class Neighbours {
     const seq = seqOf(this.store.durable, replica);
     const start = this.store.durableStarts.get(replica) ?? 0;
     // It counts for stability before it is served a byte: only then the handshake goes on.
-    this.store.whenDurable((durable) => {
+    const tell = (durable: Now) => {
       link.send({ type: 'heard', seq, start, versionVector: known });
       link.told = true;
       this.raise(link, durable);
-    });
+    };
+    if (this.members.isStored(replica)) tell(now);
+    else this.store.whenDurable(tell);
     this.report(replica, hello.versionVector);
   }
 
@@ -389,6 +397,8 @@ export class Neighbours {
   private raise(link: Link, now: Now): void {
     if (!link.told || !link.sound || this.links.get(link.id) !== link) return;
     link.state = 'up';
+    // The handshake may have waited for this node's own disk.
+    link.lastHeardAt = now.monotonic;
     this.up.set(link.replica, link);
     this.env.log.info({ peer: link.replica }, 'linked');
     if (link.address !== undefined) this.dialer.linked(link.address);
