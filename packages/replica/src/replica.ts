@@ -390,9 +390,7 @@ export class Replica {
       'CAUSEWAY_OUTCOME_UNKNOWN',
       'the disk failed while the write was under way: it may or may not have been applied',
     );
-    for (const send of this.store.discard()) {
-      if (send.type === 'reply') this.requests.fail(send.session, send.request, unknown);
-    }
+    this.failLost(unknown);
     this.jobs = [];
     this.requests.failAll(
       new CausewayError('CAUSEWAY_READ_ONLY', 'the disk of the node refuses writes: nothing was done'),
@@ -403,11 +401,19 @@ export class Replica {
     this.neighbours.pause(this.store.now);
   }
 
+  /** Everybody who waited for a commit that is not to be gets an answer; a refusal stands as it is. */
+  private failLost(error: CausewayError): void {
+    for (const send of this.store.discard()) {
+      if (send.type === 'reply') this.requests.fail(send.session, send.request, error);
+      else if (send.type === 'failure') this.requests.fail(send.session, send.request, send.error);
+    }
+  }
+
   private reopened(records: StoredReplica, now: Now): void {
     assert(this.readOnly, 'a store is reopened after a failed write');
     this.readOnly = false;
     // What was read meanwhile may be older than what the store has brought back.
-    this.store.discard();
+    this.failLost(new CausewayError('CAUSEWAY_READ_FAILED', 'the store was reopened: read again'));
     this.store.restore(records);
     this.requests.readAgain();
     this.members.restore(records.entries);
