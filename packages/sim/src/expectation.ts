@@ -225,11 +225,15 @@ function counterWrite(call: Call, key: string): { by: bigint; resets: boolean } 
   return { by, resets };
 }
 
+/** Of long values the beginning and the length will do: they begin with the name of their writer. */
+const NAME_BYTES = 64;
+
 /** Bytes as text, one code unit each: for maps. */
 export function nameOfBytes(bytes: Uint8Array): string {
   let text = '';
-  for (let index = 0; index < bytes.length; index++) text += String.fromCharCode(bytes[index] as number);
-  return text;
+  const end = Math.min(bytes.length, NAME_BYTES);
+  for (let index = 0; index < end; index++) text += String.fromCharCode(bytes[index] as number);
+  return end < bytes.length ? `${text}+${bytes.length}` : text;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
