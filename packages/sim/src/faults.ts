@@ -27,6 +27,10 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+/** How long, and how finely, a crash waits for a write to be under way. Milliseconds. */
+const WAIT_FOR_WRITE_MS = 500;
+const LOOK_EVERY_MS = 0.5;
+
 export interface FaultRate {
   /** Mean time from one to the next. Milliseconds; Infinity: never. */
   readonly everyMs: number;
@@ -100,8 +104,13 @@ export class Faults {
       case 'kill':
       case 'power cut':
         if (node.host === undefined) return undefined;
-        cluster.crash(a, kind === 'power cut');
-        return () => cluster.start(a);
+        this.atWorstMoment(node, prng, () => {
+          cluster.crash(a, kind === 'power cut');
+          this.scheduler.after(prng.exponential(this.profile.rates[kind].lastsMs), () => {
+            if (this.running) cluster.start(a);
+          });
+        });
+        return () => undefined;
       case 'stop':
         if (node.driver === undefined || node.paused) return undefined;
         cluster.stop(a, prng.between(100, 5000));
@@ -143,6 +152,19 @@ export class Faults {
           node.disk.failingReads = 0;
         };
     }
+  }
+
+  /** More often than not in the middle of a write, which is where a crash tells. */
+  private atWorstMoment(node: ClusterNode, prng: Prng, crash: () => void): void {
+    const { host } = node;
+    let patience = prng.chance(0.7) ? WAIT_FOR_WRITE_MS : 0;
+    const look = (): void => {
+      if (!this.running || node.host !== host) return;
+      patience -= LOOK_EVERY_MS;
+      if (patience > 0 && node.disk.isIdle) this.scheduler.after(LOOK_EVERY_MS, look);
+      else crash();
+    };
+    look();
   }
 
   private isolate(node: ClusterNode, prng: Prng): () => void {
