@@ -6,7 +6,8 @@
  *   must be an allowed one.
  * - `closed` is called exactly once for every connection that was handed out, whatever ended it, never from
  *   within a call of ours.
- * - What waits to be sent stays below `bufferedBytesMax` and one frame: beyond it the connection is cut.
+ * - What waits to be sent stays below `bufferedBytesMax` and one frame: beyond it the connection is cut. A frame
+ *   that will wait keeps its own bytes alive and no larger buffer that it is a view of.
  * - All frames of one turn leave in one system call.
  */
 import type { IncomingMessage, Server } from 'node:http';
@@ -59,6 +60,8 @@ export interface DialOptions extends ConnectionLimits {
 /** One open WebSocket. */
 export class Connection {
   private corked = false;
+  /** The system took not all of what earlier turns have sent. */
+  private blocked = false;
   private endReason: string | undefined;
 
   constructor(
@@ -86,13 +89,14 @@ export class Connection {
     if (this.ws.readyState !== WebSocket.OPEN) return;
     if (!this.corked) {
       this.corked = true;
+      this.blocked = this.ws.bufferedAmount > 0;
       this.socket.cork();
       process.nextTick(() => {
         this.corked = false;
         this.socket.uncork();
       });
     }
-    this.ws.send(bytes, { binary: true, compress: false });
+    this.ws.send(this.blocked ? detached(bytes) : bytes, { binary: true, compress: false });
     const waiting = this.ws.bufferedAmount;
     if (waiting > this.limits.bufferedBytesMax) this.cut(`does not read: ${waiting} bytes wait for it`);
   }
@@ -235,4 +239,9 @@ function refuseUpgrade(socket: Duplex, code: ErrorCode, message: string): void {
     `HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
+}
+
+/** The encoder hands out small views of large arrays: a gossip of 1 kB would keep some 256 kB. */
+function detached(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength > 2 * bytes.length ? new Uint8Array(bytes) : bytes;
 }
