@@ -22,8 +22,9 @@ import { OwnCommits } from './replication/own-commits.js';
 import { Requests } from './session/requests.js';
 import type { PeerStatus, Status } from './status.js';
 import type { LoggedChunk } from './store/commit.js';
-import { Housekeeping, type Job } from './store/housekeeping.js';
+import { Housekeeping } from './store/housekeeping.js';
 import { initialRecords } from './store/initial.js';
+import type { Job } from './store/job.js';
 import { KIND, textOfKey } from './store/keyspace.js';
 import { Store } from './store/store.js';
 import { Unstable } from './store/unstable.js';
@@ -124,8 +125,6 @@ export class Replica {
         this.store.whenDurable(() => this.conflictFeed.add(conflict));
       },
     );
-    this.store.expiryWanted = (at) => this.housekeeping.expiryWanted(at);
-    this.store.purgeWanted = (key) => this.housekeeping.purge(key);
     this.store.onDurableChunks = (chunks, at) => this.durableChunks(chunks, at);
     this.housekeeping.restart(purgesOf(stored));
     // A node without seeds waits for nobody.
@@ -300,9 +299,7 @@ export class Replica {
     if (this.readOnly) return;
     const stable = this.members.stable();
     this.unstable.sample(this.store.durable, stable, now.monotonic);
-    this.housekeeping.compact(stable);
-    this.housekeeping.forget(now);
-    this.housekeeping.retryPurges();
+    this.housekeeping.tick(now, stable);
     // A seed that has never been met may still want the log from its beginning.
     if (this.readiness.isReady && this.readiness.allAnswered) this.housekeeping.cutLog(this.members.held());
     this.members.saveReports();
