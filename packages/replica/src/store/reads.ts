@@ -7,7 +7,7 @@ import { unsealValue } from '@causeway/protocol';
 import type { Log } from '../environment.js';
 import type { ScanEntry } from '../events.js';
 import type { Load, Scan } from '../ready.js';
-import { bytesText, type KeyRange, KIND } from './keyspace.js';
+import { bytesText, type KeyRange, KIND, textOfKey } from './keyspace.js';
 import type { Slot } from './slot.js';
 import type { SlotCache } from './slot-cache.js';
 
@@ -98,7 +98,8 @@ export class Reads {
         this.wantSingly.push(slot);
         continue;
       }
-      if (!slot.unreadable) this.log.error({ key: slot.id, error }, 'a record cannot be read just now');
+      if (!slot.unreadable)
+        this.log.error({ key: textOfKey(slot.key), error }, 'a record cannot be read just now');
       slot.unreadable = true;
       this.later.push(slot);
     }
@@ -134,7 +135,10 @@ export class Reads {
       slot.decode(unsealValue(slot.key, value));
     } catch (error) {
       // Absent means unknown: what arrives is joined all the same, and repair brings the rest back.
-      this.log.error({ key: slot.id, error }, 'a stored record is damaged and is treated as lost');
+      this.log.error(
+        { key: textOfKey(slot.key), error },
+        'a stored record is damaged and is treated as lost',
+      );
       this.damage(slot);
     }
   }

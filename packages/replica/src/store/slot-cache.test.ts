@@ -9,7 +9,7 @@ import { SlotCache } from './slot-cache.js';
 import { Unstable } from './unstable.js';
 
 function slot(id: string, bytes = 100): RegisterSlot {
-  const made = new RegisterSlot(id, new Uint8Array(0), id);
+  const made = new RegisterSlot(new Uint8Array(0), id);
   made.bytes = bytes;
   made.loaded = true;
   return made;
@@ -18,9 +18,9 @@ const room = (count: number) => count * (100 + SLOT_BYTES);
 
 test('what fits stays, and what does not goes, the oldest first', () => {
   const cache = new SlotCache(room(3));
-  for (const id of ['a', 'b', 'c', 'd', 'e']) cache.add(slot(id));
+  for (const id of ['a', 'b', 'c', 'd', 'e']) cache.add(cache.registers, slot(id));
   cache.trim();
-  expect(['a', 'b', 'c', 'd', 'e'].map((id) => cache.get(id)?.id)).toEqual([
+  expect(['a', 'b', 'c', 'd', 'e'].map((id) => cache.get(cache.registers, id)?.name)).toEqual([
     undefined,
     undefined,
     'c',
@@ -31,10 +31,10 @@ test('what fits stays, and what does not goes, the oldest first', () => {
 
 test('what was used lately gets a second chance', () => {
   const cache = new SlotCache(room(2));
-  for (const id of ['a', 'b', 'c']) cache.add(slot(id));
-  cache.get('a');
+  for (const id of ['a', 'b', 'c']) cache.add(cache.registers, slot(id));
+  cache.get(cache.registers, 'a');
   cache.trim();
-  expect(['a', 'b', 'c'].map((id) => cache.get(id)?.id)).toEqual(['a', undefined, 'c']);
+  expect(['a', 'b', 'c'].map((id) => cache.get(cache.registers, id)?.name)).toEqual(['a', undefined, 'c']);
 });
 
 test('what is pinned or dirty stays, whatever the bound says', () => {
@@ -42,9 +42,13 @@ test('what is pinned or dirty stays, whatever the bound says', () => {
   const [pinned, dirty, free] = [slot('pinned'), slot('dirty'), slot('free')];
   pinned.pins = 1;
   dirty.dirty = 3;
-  for (const each of [pinned, dirty, free]) cache.add(each);
+  for (const each of [pinned, dirty, free]) cache.add(cache.registers, each);
   for (let i = 0; i < 3; i++) cache.trim();
-  expect([cache.get('pinned'), cache.get('dirty'), cache.get('free')]).toEqual([pinned, dirty, undefined]);
+  expect([
+    cache.get(cache.registers, 'pinned'),
+    cache.get(cache.registers, 'dirty'),
+    cache.get(cache.registers, 'free'),
+  ]).toEqual([pinned, dirty, undefined]);
 });
 
 test('the bound holds whatever is added, grows, shrinks or takes another’s place', () => {
@@ -58,13 +62,13 @@ test('the bound holds whatever is added, grows, shrinks or takes another’s pla
       const bound = 3 * (300 + SLOT_BYTES);
       const cache = new SlotCache(bound);
       for (const { type, id, bytes } of steps) {
-        const held = cache.get(`${id}`);
-        if (type === 'add') cache.add(slot(`${id}`, bytes));
+        const held = cache.get(cache.registers, `${id}`);
+        if (type === 'add') cache.add(cache.registers, slot(`${id}`, bytes));
         else if (type === 'resize' && held !== undefined) cache.resize(held, bytes);
         cache.trim();
         let sum = 0;
         for (let i = 0; i < 10; i++) {
-          const each = cache.get(`${i}`);
+          const each = cache.get(cache.registers, `${i}`);
           if (each !== undefined) sum += each.bytes + SLOT_BYTES;
         }
         expect(sum).toBeLessThanOrEqual(bound);

@@ -3,63 +3,88 @@
  *
  * A library's cache does not fit: records that are pinned or dirty must stay, whatever the bound says, and every
  * operation passes here, so that moving records between a cache and a table of those in use costs a tenth of it.
+ *
+ * Each kind of record has a table of its own, keyed by the name that the record has anyway: a key that is put
+ * together for the look-up alone is hashed as a new text every time.
  */
 import { SLOT_BYTES } from '../limits.js';
-import type { Slot } from './slot.js';
+import type { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, Slot } from './slot.js';
 
 /** Slots that one trim looks at, at most: its time is bounded also when most are pinned. */
 const TRIM_STEPS = 4_096;
 
+export type SlotTable<S extends Slot> = Map<string, S>;
+
 export class SlotCache {
-  private readonly slots = new Map<string, Slot>();
+  readonly registers: SlotTable<RegisterSlot> = new Map();
+  readonly counters: SlotTable<CounterSlot> = new Map();
+  readonly sets: SlotTable<SetSlot> = new Map();
+  readonly elements: SlotTable<ElementSlot> = new Map();
+  readonly results: SlotTable<ResultSlot> = new Map();
+  private readonly tables: readonly SlotTable<Slot>[] = [
+    this.registers,
+    this.counters,
+    this.sets,
+    this.elements,
+    this.results,
+  ] as readonly Map<string, Slot>[];
   private bytes = 0;
   /** The hand: where the last trim stopped. */
   private hand: Iterator<Slot> | undefined;
+  private handTable = 0;
 
   constructor(private readonly bytesMax: number) {}
 
-  get(id: string): Slot | undefined {
-    const slot = this.slots.get(id);
+  get<S extends Slot>(table: SlotTable<S>, name: string): S | undefined {
+    const slot = table.get(name);
     if (slot !== undefined) slot.recent = true;
     return slot;
   }
 
-  /** Takes the place of a slot with the same id. */
-  add(slot: Slot): void {
-    const before = this.slots.get(slot.id);
-    if (before !== undefined) this.bytes -= before.bytes + SLOT_BYTES;
-    this.slots.set(slot.id, slot);
+  /** Takes the place of a slot with the same name. */
+  add<S extends Slot>(table: SlotTable<S>, slot: S): void {
+    const before = table.get(slot.name);
+    if (before !== undefined) this.forget(before);
+    table.set(slot.name, slot);
+    slot.table = table as SlotTable<Slot>;
     this.bytes += slot.bytes + SLOT_BYTES;
   }
 
   /** The stored form of a slot has `bytes` now. */
   resize(slot: Slot, bytes: number): void {
-    if (this.slots.get(slot.id) === slot) this.bytes += bytes - slot.bytes;
+    if (slot.table !== undefined) this.bytes += bytes - slot.bytes;
     slot.bytes = bytes;
   }
 
   /** Drops what nobody uses and nobody used lately, until the bound holds. */
   trim(): void {
     for (let step = 0; step < TRIM_STEPS && this.bytes > this.bytesMax; step++) {
-      this.hand ??= this.slots.values();
+      this.hand ??= this.tables[this.handTable]!.values();
       const { value: slot, done } = this.hand.next();
       if (done === true) {
         this.hand = undefined;
+        this.handTable = (this.handTable + 1) % this.tables.length;
         continue;
       }
       if (slot.recent) slot.recent = false;
-      else if (slot.pins === 0 && slot.dirty === 0) this.drop(slot);
+      else if (slot.pins === 0 && slot.dirty === 0) {
+        slot.table?.delete(slot.name);
+        this.forget(slot);
+      }
     }
   }
 
   clear(): void {
-    this.slots.clear();
+    for (const table of this.tables) {
+      for (const slot of table.values()) slot.table = undefined;
+      table.clear();
+    }
     this.bytes = 0;
     this.hand = undefined;
   }
 
-  private drop(slot: Slot): void {
-    this.slots.delete(slot.id);
+  private forget(slot: Slot): void {
+    slot.table = undefined;
     this.bytes -= slot.bytes + SLOT_BYTES;
   }
 }

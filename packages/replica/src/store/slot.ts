@@ -54,11 +54,14 @@ export abstract class Slot {
   corrupt = false;
   /** Bytes of the stored form, for the cache's bound. */
   bytes = 0;
+  /** Of the cache, while it is there. */
+  table: Map<string, Slot> | undefined;
 
   constructor(
-    /** Key in the store, and the same as text. */
+    /** Key in the store. */
     readonly key: Uint8Array,
-    readonly id: string,
+    /** Names it among the slots of its kind. */
+    readonly name: string,
   ) {}
 
   /** The record is not there: its kind's empty state. */
@@ -75,12 +78,12 @@ export class RegisterSlot extends Slot {
   /** Its expiry came and has taken it out of the digest. */
   expired = false;
 
-  constructor(
-    readonly userKey: string,
-    key: Uint8Array,
-    id: string,
-  ) {
-    super(key, id);
+  constructor(key: Uint8Array, name: string) {
+    super(key, name);
+  }
+
+  get userKey(): string {
+    return this.name;
   }
 
   get absent(): boolean {
@@ -111,7 +114,8 @@ export class ElementSlot extends Slot {
     readonly userKey: string,
     readonly element: Uint8Array,
     key: Uint8Array,
-    id: string,
+    /** `elementId` of both: sorts like the elements' bytes. */
+    readonly id: string,
   ) {
     super(key, id);
   }
@@ -138,12 +142,12 @@ const NOTHING_CLEARED: VersionVector = new Map();
 export class SetSlot extends Slot {
   meta: SetMeta = { size: 0 };
 
-  constructor(
-    readonly userKey: string,
-    key: Uint8Array,
-    id: string,
-  ) {
-    super(key, id);
+  constructor(key: Uint8Array, name: string) {
+    super(key, name);
+  }
+
+  get userKey(): string {
+    return this.name;
   }
 
   get absent(): boolean {
@@ -162,12 +166,12 @@ export class SetSlot extends Slot {
 export class CounterSlot extends Slot {
   counter: Counter = EMPTY_COUNTER;
 
-  constructor(
-    readonly userKey: string,
-    key: Uint8Array,
-    id: string,
-  ) {
-    super(key, id);
+  constructor(key: Uint8Array, name: string) {
+    super(key, name);
+  }
+
+  get userKey(): string {
+    return this.name;
   }
 
   get absent(): boolean {

@@ -34,13 +34,13 @@ import {
 import { Reads } from './reads.js';
 import { decodeIdentity, decodeReplicaRecord, encodeReplicaRecord } from './replica-record.js';
 import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
-import { SlotCache } from './slot-cache.js';
+import { SlotCache, type SlotTable } from './slot-cache.js';
 
 /** Watches a key range while a scan of it is under way: what changed meanwhile overrides what was scanned. */
 export interface RangeWatch {
   readonly fromId: string;
   readonly toId: string;
-  readonly changes: Map<string, Slot>;
+  readonly changes: Map<string, ElementSlot>;
 }
 
 export class Store {
@@ -65,6 +65,8 @@ export class Store {
   expiryWanted: (at: number) => void = () => {};
   purgeWanted: (key: string) => void = () => {};
 
+  /** Of `executed`, at hand: every transaction asks for it. */
+  private ownSeq = 0;
   private root = new Digest();
   private readonly hasher = new Hasher();
   private readonly writer = new ByteWriter(4096);
@@ -94,31 +96,37 @@ export class Store {
   // Records
 
   register(key: string): RegisterSlot {
-    return this.acquire(
-      `r${key}`,
-      RegisterSlot,
-      (id) => new RegisterSlot(key, textKey(KIND.register, key), id),
+    const { registers } = this.slots;
+    return (
+      this.held(registers, key) ?? this.wanted(registers, new RegisterSlot(textKey(KIND.register, key), key))
     );
   }
 
   set(key: string): SetSlot {
-    return this.acquire(`s${key}`, SetSlot, (id) => new SetSlot(key, textKey(KIND.set, key), id));
+    const { sets } = this.slots;
+    return this.held(sets, key) ?? this.wanted(sets, new SetSlot(textKey(KIND.set, key), key));
   }
 
   counter(key: string): CounterSlot {
-    return this.acquire(`c${key}`, CounterSlot, (id) => new CounterSlot(key, textKey(KIND.counter, key), id));
+    const { counters } = this.slots;
+    return (
+      this.held(counters, key) ?? this.wanted(counters, new CounterSlot(textKey(KIND.counter, key), key))
+    );
   }
 
   result(id: string): ResultSlot {
-    return this.acquire(`o${id}`, ResultSlot, (slotId) => new ResultSlot(textKey(KIND.result, id), slotId));
+    const { results } = this.slots;
+    return this.held(results, id) ?? this.wanted(results, new ResultSlot(textKey(KIND.result, id), id));
   }
 
   element(key: string, element: Uint8Array): ElementSlot {
-    return this.acquire(elementId(key, bytesText(element)), ElementSlot, (id) => {
-      // The operation's bytes are a view of a frame, which would be kept alive with the slot.
-      const own = elementKey(key, element);
-      return new ElementSlot(key, own.subarray(own.length - element.length), own, id);
-    });
+    const { elements } = this.slots;
+    const id = elementId(key, bytesText(element));
+    const held = this.held(elements, id);
+    if (held !== undefined) return held;
+    // The operation's bytes are a view of a frame, which would be kept alive with the slot.
+    const own = elementKey(key, element);
+    return this.wanted(elements, new ElementSlot(key, own.subarray(own.length - element.length), own, id));
   }
 
   /** The slot of a record found by its key in the store; undefined for kinds that are no user records. */
@@ -156,6 +164,7 @@ export class Store {
       this.forming.bytes += slot.bytes;
     }
     if (this.watches.size === 0) return;
+    if (!(slot instanceof ElementSlot)) return;
     for (const watch of this.watches) {
       if (slot.id >= watch.fromId && slot.id < watch.toId) watch.changes.set(slot.id, slot);
     }
@@ -166,8 +175,9 @@ export class Store {
     const prefix = elementId(key, '');
     const watch: RangeWatch = { fromId: prefix, toId: `${prefix}\uffff`, changes: new Map() };
     for (const commit of [this.inFlight, this.forming]) {
-      for (const slot of commit?.touched ?? [])
-        if (slot.id.startsWith(prefix)) watch.changes.set(slot.id, slot);
+      for (const slot of commit?.touched ?? []) {
+        if (slot instanceof ElementSlot && slot.id.startsWith(prefix)) watch.changes.set(slot.id, slot);
+      }
     }
     this.watches.add(watch);
     return watch;
@@ -190,7 +200,7 @@ export class Store {
 
   /** Dot of the transaction that is executed next. */
   nextDot(): Dot {
-    return { replica: this.self, seq: (this.executed.get(this.self) ?? 0) + 1 };
+    return { replica: this.self, seq: this.ownSeq + 1 };
   }
 
   /** Makes sure a chunk of this replica is open, and gives what its transactions have seen. */
@@ -203,10 +213,11 @@ export class Store {
       this.closeChunk();
     }
     if (this.openChunk !== undefined) return;
-    const firstSeq = (this.executed.get(this.self) ?? 0) + 1;
+    const firstSeq = this.ownSeq + 1;
     const deps = new Map(this.executed);
     deps.delete(this.self);
     this.openChunk = { firstSeq, at: now.wall, transactions: 0 };
+    this.starts.set(this.self, this.start);
     this.chunkWriter.begin({ origin: this.self, start: this.start, firstSeq, at: now.wall, deps });
   }
 
@@ -217,8 +228,8 @@ export class Store {
     this.chunkWriter.transaction(records);
     this.forming.bytes += this.chunkWriter.length - before;
     this.openChunk.transactions++;
-    this.executed.set(this.self, (this.executed.get(this.self) ?? 0) + 1);
-    this.starts.set(this.self, this.start);
+    this.ownSeq++;
+    this.executed.set(this.self, this.ownSeq);
   }
 
   /** Takes a chunk of another origin into the log and the version vector; its records are changed by the caller. */
@@ -371,6 +382,7 @@ export class Store {
       this.starts.set(origin, start);
       this.durableStarts.set(origin, start);
     }
+    this.ownSeq = this.executed.get(this.self) ?? 0;
     for (const [origin, seq] of record.horizon) this.horizon.set(origin, seq);
     this.clock = new HybridClock(this.self, record.clock);
     this.wasReady = record.wasReady;
@@ -420,16 +432,18 @@ export class Store {
     return digest;
   }
 
-  private acquire<S extends Slot>(id: string, kind: new (...args: never[]) => S, make: (id: string) => S): S {
-    let slot = this.slots.get(id);
-    if (slot === undefined || (slot.corrupt && slot.pins === 0 && slot.dirty === 0)) {
-      slot = make(id);
-      slot.bytes = slot.key.length;
-      this.reads.load(slot);
-      this.slots.add(slot);
-    }
-    assert(slot instanceof kind, 'an id names one kind');
+  private held<S extends Slot>(table: SlotTable<S>, name: string): S | undefined {
+    const slot = this.slots.get(table, name);
+    if (slot === undefined || (slot.corrupt && slot.pins === 0 && slot.dirty === 0)) return undefined;
     slot.pins++;
+    return slot;
+  }
+
+  private wanted<S extends Slot>(table: SlotTable<S>, slot: S): S {
+    slot.bytes = slot.key.length;
+    slot.pins = 1;
+    this.reads.load(slot);
+    this.slots.add(table, slot);
     return slot;
   }
 }
