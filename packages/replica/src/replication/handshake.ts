@@ -1,0 +1,202 @@
+/**
+ * Handshake: who stands at the other end of a link, and whether the two may speak.
+ *
+ * Invariants
+ * - Of two links to one replica the one dialled by the smaller id stays; of two dialled by the same side the
+ *   newer one, since its dialler knows the older one for dead.
+ * - Nothing is served to a replica that is not stored among the members.
+ * - A dot never names two writes: a peer that knows more of this replica than it has itself, or another start at
+ *   the same seq, shows that this directory was rolled back (amnesia); two starts of one identity at a time are a
+ *   copied directory. Both are refused, loudly.
+ */
+import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import { CausewayError, chunkHead, isChunkWhole, type PeerHello } from '@causeway/protocol';
+import type { Environment, Now } from '../environment.js';
+import type { LinkId } from '../events.js';
+import { REFUSED_REDIAL_MS } from '../limits.js';
+import { logRange } from '../store/keyspace.js';
+import type { Store } from '../store/store.js';
+import type { Dialer } from './dialer.js';
+import type { Gossip } from './gossip.js';
+import type { Link } from './link.js';
+import type { Members } from './members.js';
+import type { NeighbourEvents } from './neighbours.js';
+
+/** The links, as a handshake needs them. */
+export interface LinkTable {
+  readonly links: ReadonlyMap<LinkId, Link>;
+  readonly up: ReadonlyMap<ReplicaId, Link>;
+  /** Both sides are content. */
+  raised(link: Link, now: Now): void;
+  end(link: Link, reason: string, now: Now): void;
+}
+
+export class Handshake {
+  /** What was last said of each member that cannot be linked to. */
+  readonly refused = new Map<ReplicaId, string>();
+
+  constructor(
+    private readonly store: Store,
+    private readonly members: Members,
+    private readonly gossip: Gossip,
+    private readonly dialer: Dialer,
+    private readonly table: LinkTable,
+    private readonly start: number,
+    private readonly env: Environment,
+    private readonly events: NeighbourEvents,
+  ) {}
+
+  hello(link: Link, hello: PeerHello, now: Now): void {
+    const { replica } = hello;
+    if (link.state !== 'greeting') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'a second hello');
+    if (link.address !== undefined) this.dialer.answered(link.address, replica);
+    link.member = { replica, region: hello.region, address: hello.address };
+    link.start = hello.start;
+    if (replica === this.store.self) return this.helloOfSelf(link, hello);
+    this.events.answered(link.address, hello);
+    if (this.isTwin(link, hello, now) || !this.mayStay(link, replica, now)) return;
+    const known = this.members.get(replica)?.latest ?? new Map();
+    link.state = 'checking';
+    this.gossip.learn([link.member], true);
+    this.gossip.learn(hello.members, false);
+    if (this.members.get(replica) === undefined) {
+      return this.refuse(link, 'CAUSEWAY_OVERLOADED', 'the cluster has as many members as it may have');
+    }
+    // What is here names a write; what was only heard of stands in the version vector.
+    const seq = seqOf(this.store.durable, replica);
+    const start = this.store.durableStarts.get(replica) ?? 0;
+    // It counts for stability before it is served a byte: only then the handshake goes on.
+    const tell = (durable: Now) => {
+      link.send({ type: 'heard', seq, start, versionVector: known });
+      link.told = true;
+      this.raise(link, durable);
+    };
+    if (this.members.isStored(replica)) tell(now);
+    else this.store.whenDurable(tell);
+    this.gossip.report(replica, hello.versionVector);
+  }
+
+  private helloOfSelf(link: Link, hello: PeerHello): void {
+    if (hello.start === this.start) {
+      if (link.address !== undefined) this.events.isSelf(link.address);
+      return this.table.end(link, 'dialled itself', this.store.now);
+    }
+    const message =
+      'another node runs with the same data directory, or a copy of it: stop one of the two, and start it with a new directory';
+    this.events.untrusted('CAUSEWAY_DUPLICATE_IDENTITY', message);
+    this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
+  }
+
+  /**
+   * A second start of a replica that is linked already: the link may be what a dead process has left behind, or both
+   * may be alive. The old one is asked; the new one may come again when that is known.
+   */
+  private isTwin(link: Link, { replica, start }: PeerHello, now: Now): boolean {
+    const other = this.table.up.get(replica);
+    if (other === undefined || other.start === start) return false;
+    const { challenge } = other;
+    if (challenge?.answered === true && now.monotonic - challenge.at < REFUSED_REDIAL_MS) {
+      const message = `two nodes run as ${replica}: one of them is a copy and must start with a new directory`;
+      this.complain(replica, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
+      this.refuse(link, 'CAUSEWAY_DUPLICATE_IDENTITY', message);
+      return true;
+    }
+    // An answer says nothing of later.
+    if (challenge === undefined || challenge.answered) {
+      other.challenge = { ping: this.gossip.nextPing(), at: now.monotonic, answered: false };
+      other.send({ type: 'ping', id: other.challenge.ping, wall: now.wall });
+    }
+    this.table.end(link, 'another start of it is linked, and asked whether it lives', now);
+    return true;
+  }
+
+  /** Closes whichever of two links to one replica has to go. */
+  private mayStay(link: Link, replica: ReplicaId, now: Now): boolean {
+    const dialledBySmaller = (candidate: Link) =>
+      (candidate.address !== undefined) === this.store.self < replica;
+    for (const other of [...this.table.links.values()]) {
+      if (other === link || other.member?.replica !== replica) continue;
+      const sameSide = (other.address === undefined) === (link.address === undefined);
+      if (sameSide || dialledBySmaller(link)) {
+        this.table.end(other, 'replaced by another link', now);
+      } else {
+        this.table.end(link, 'another link stands', now);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  heard(
+    link: Link,
+    { seq, start, versionVector }: { seq: number; start: number; versionVector: VersionVector },
+    now: Now,
+  ): void {
+    if (link.state !== 'checking') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'heard before hello');
+    const own = seqOf(this.store.durable, this.store.self);
+    if (seq > own || !dominates(this.store.durable, versionVector)) return this.rolledBack(link);
+    if (seq === 0 || start === 0) return this.sound(link, now);
+    if (seq < own)
+      return this.compareStarts(link, seq, start, seq - this.store.limits.chunkTransactionsMax + 1);
+    if (start === this.store.durableStarts.get(this.store.self)) this.sound(link, now);
+    else this.rolledBack(link);
+  }
+
+  /** Another start at the seq that the peer has: what this node wrote there is not what the peer knows. */
+  private compareStarts(link: Link, seq: number, start: number, from: number): void {
+    const { store } = this;
+    link.comparing = true;
+    const range = logRange(store.self, Math.max(1, from), seq + 1);
+    store.reads.scan(range, store.limits.chunkTransactionsMax, store.limits.logReadBytes, (entries) => {
+      if (this.table.links.get(link.id) !== link) return;
+      if (entries === undefined) return this.table.end(link, 'the log cannot be read', store.now);
+      const heads = entries.filter(({ value }) => isChunkWhole(value)).map(({ value }) => chunkHead(value));
+      const chunk = heads.find(({ firstSeq, lastSeq }) => firstSeq <= seq && seq <= lastSeq);
+      const last = heads.at(-1);
+      if (chunk !== undefined && chunk.start !== start) this.rolledBack(link);
+      else if (chunk === undefined && last !== undefined)
+        this.compareStarts(link, seq, start, last.lastSeq + 1);
+      // Where the log has been cut everybody had the same.
+      else this.sound(link, store.now);
+    });
+  }
+
+  private rolledBack(link: Link): void {
+    const message = `${link.replica} has seen writes of this node that it no longer has: its data directory was rolled back`;
+    this.events.untrusted('CAUSEWAY_AMNESIA', message);
+    this.refuse(link, 'CAUSEWAY_AMNESIA', message);
+  }
+
+  private sound(link: Link, now: Now): void {
+    link.sound = true;
+    link.comparing = false;
+    this.raise(link, now);
+  }
+
+  /** Up is a link on which both sides have said what they know, and what this side heard is sound. */
+  private raise(link: Link, now: Now): void {
+    if (!link.told || !link.sound || this.table.links.get(link.id) !== link) return;
+    link.state = 'up';
+    this.table.raised(link, now);
+  }
+
+  refusedBy(link: Link, code: string, message: string): void {
+    if (link.member !== undefined)
+      this.complain(link.member.replica, code, `refused by the peer: ${message}`);
+    if (code === 'CAUSEWAY_DUPLICATE_IDENTITY') this.events.untrusted(code, message);
+    if (link.address !== undefined) this.dialer.refused(link.address);
+    this.table.end(link, 'refused', this.store.now);
+  }
+
+  /** Loudly, but once for each peer until it changes. */
+  private complain(peer: ReplicaId, code: string, message: string): void {
+    if (this.refused.get(peer) !== message) this.env.log.error({ peer, code }, message);
+    if (this.members.get(peer) !== undefined) this.refused.set(peer, message);
+  }
+
+  refuse(link: Link, code: string, message: string): void {
+    link.send({ type: 'refuse', code, message });
+    if (link.address !== undefined) this.dialer.refused(link.address);
+    this.table.end(link, code, this.store.now);
+  }
+}
