@@ -21,6 +21,8 @@ export interface NodeProfile {
   /** Machines whose addresses it is given at its start. */
   readonly seeds: readonly number[];
   readonly startAtMs: number;
+  /** Joins a cluster that is at work: counted from when the clients began. */
+  readonly joinsAtMs?: number;
   readonly clockOffsetMs: number;
   readonly clockRate: number;
   readonly limits: Partial<Limits>;

@@ -24,7 +24,15 @@ export class DiskFailure extends Error {
 }
 
 export class Disk {
-  readonly counts = { writes: 0, failedWrites: 0, failedReads: 0, tornAway: 0, landedAtCrash: 0, reopens: 0 };
+  readonly counts = {
+    writes: 0,
+    failedWrites: 0,
+    failedReads: 0,
+    full: 0,
+    tornAway: 0,
+    landedAtCrash: 0,
+    reopens: 0,
+  };
   /** Planted bugs; only tests of the checkers set them. */
   readonly planted = { acknowledgeEarly: false, loseWrites: 0 };
   /** Share of the writes that fail; while there are any, opening anew may have to wait. */
@@ -37,13 +45,15 @@ export class Disk {
   /** Keys of `values`, in byte order. */
   private readonly order: string[] = [];
   /** Batches that are not durable yet, oldest first: one, but for planted bugs. */
-  private inFlight: Batch[] = [];
+  private inFlight: { readonly batch: Batch; readonly fails: boolean }[] = [];
   private landsAt = 0;
   /** Writes whose writer has not been told. */
   private writing = 0;
   private poisoned = false;
   /** The batch whose write failed, when it will be found at the next opening. */
   private limbo: Batch | undefined;
+  /** Bytes that still fit. */
+  private room = Number.POSITIVE_INFINITY;
   private reading = 0;
   private opening = false;
   /** Reads that wait for the opening. */
@@ -63,6 +73,19 @@ export class Disk {
     return this.values.size === 0;
   }
 
+  /** From now on so many bytes fit, then writes fail; Infinity: there is space again. */
+  fill(bytes: number): void {
+    this.room = bytes;
+  }
+
+  /** Nothing fails and all is as fast as usual. */
+  heal(): void {
+    this.failing = 0;
+    this.failingReads = 0;
+    this.slowness = 1;
+    this.room = Number.POSITIVE_INFINITY;
+  }
+
   /** No write is under way: what is stored is what the process knows to be. */
   get isIdle(): boolean {
     return this.writing === 0;
@@ -77,8 +100,8 @@ export class Disk {
       this.writing--;
       outcome();
     };
-    const fails = this.prng.chance(this.failing);
-    this.inFlight.push(batch);
+    const fails = this.prng.chance(this.failing) || !this.fits(batch);
+    this.inFlight.push({ batch, fails });
     const latency = this.latency(this.profile.write);
     this.landsAt = Math.max(this.landsAt, this.scheduler.now + latency);
     if (this.planted.acknowledgeEarly && !this.isEmpty) {
@@ -114,7 +137,7 @@ export class Disk {
       });
     };
     const begin = (): void => {
-      if (this.prng.chance(this.failing)) {
+      if (this.prng.chance(this.failing) || this.room <= 0) {
         // Until the disk takes bytes again the old handle stays open, for reading.
         this.later(this.latency(this.profile.open), begin);
         return;
@@ -167,17 +190,17 @@ export class Disk {
   /** The process dies, or its machine does. */
   crash(): void {
     this.life++;
-    const [batch] = this.inFlight;
+    const [write] = this.inFlight;
     this.inFlight = [];
     this.reading = 0;
     this.writing = 0;
     this.opening = false;
     this.open = undefined;
     this.waiting = [];
-    const lands = !this.poisoned && !this.prng.chance(this.failing) && this.prng.chance(0.4);
+    const lands = !this.poisoned && write?.fails === false && this.prng.chance(0.4);
     this.recover();
-    if (batch === undefined) return;
-    if (lands) this.apply(batch);
+    if (write === undefined) return;
+    if (lands) this.apply(write.batch);
     this.counts[lands ? 'landedAtCrash' : 'tornAway']++;
   }
 
@@ -204,6 +227,18 @@ export class Disk {
     if (this.opening) this.waiting.push(begin);
     else begin();
     return done;
+  }
+
+  /** A write that is too large takes what room there is, as a file that grew until it could not. */
+  private fits({ puts, deletes }: Batch): boolean {
+    if (this.room === Number.POSITIVE_INFINITY) return true;
+    let bytes = 0;
+    for (const { key, value } of puts) bytes += key.length + value.length;
+    for (const key of deletes) bytes += key.length;
+    this.room -= bytes;
+    if (this.room > 0) return true;
+    this.counts.full++;
+    return false;
   }
 
   /** What every opening does. */

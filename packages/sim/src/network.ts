@@ -133,7 +133,12 @@ export class Network {
   refuse(a: number, b: number, refused: boolean): void {
     const paths = [this.path(a, b), this.path(b, a)];
     for (const path of paths) path.refused = refused;
-    if (!refused) return;
+    if (refused) this.reset(a, b);
+  }
+
+  /** Ends the connections of a pair; new ones may be made. */
+  reset(a: number, b: number): void {
+    const paths = [this.path(a, b), this.path(b, a)];
     for (const side of [...this.sides]) {
       if (!paths.includes(side.out.path)) continue;
       this.sides.delete(side);

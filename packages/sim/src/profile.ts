@@ -6,24 +6,36 @@
 import { DEFAULT_LIMITS, type Limits } from '@causeway/replica';
 import type { ClusterProfile, NodeProfile } from './cluster.js';
 import { drawDelayProfile } from './delay.js';
-import { FAULT_KINDS, type FaultKind, type FaultProfile, type FaultRate } from './faults.js';
+import { FAULT_KINDS, type FaultKind, type FaultProfile, type FaultRate } from './fault-plan.js';
 import type { LinkProfile } from './lane.js';
 import type { Prng } from './prng.js';
 import type { WorkloadMix, WorkloadProfile } from './workload.js';
 
 export interface ProfileOptions {
-  /** How many machines; drawn between 2 and 5 when absent. */
-  readonly nodes?: number;
+  /** How many machines, or between how many and how many; between 2 and 5 when absent. */
+  readonly nodes?: number | { readonly least: number; readonly most: number };
   /** How long clients and faults run. Virtual milliseconds. */
   readonly durationMs?: number;
   /** About how many calls clients make in that time; drawn between 60 and 500 when absent. */
   readonly calls?: number;
+  /** Clients go on until they have made so many calls, for a while. */
+  readonly callsLeast?: number;
+  /** At least so many faults are planned; some of them may find nothing to strike. */
+  readonly faultsLeast?: number;
 }
+
+/** What a seed of a longer search has at least: 60 s of virtual time, 500 calls, 5 faults. */
+export const FULL_SIZE = {
+  durationMs: 60_000,
+  callsLeast: 500,
+  faultsLeast: 8,
+} as const satisfies ProfileOptions;
 
 export interface Profile {
   /** Clients and faults do not wait for the cluster to form. */
   readonly hastens: boolean;
   readonly durationMs: number;
+  readonly callsLeast: number;
   readonly cluster: ClusterProfile;
   readonly workload: WorkloadProfile;
   readonly faults: FaultProfile;
@@ -44,24 +56,60 @@ const MIX: WorkloadMix = {
 };
 
 export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
-  const count = options.nodes ?? prng.pick([2, 3, 3, 3, 4, 5]);
-  const durationMs = options.durationMs ?? prng.logUniform(4000, 20_000);
+  const count = drawCount(prng, options.nodes);
+  const callsLeast = options.callsLeast ?? 0;
+  const faults = drawFaults(
+    prng.split('faults'),
+    options.durationMs ?? prng.logUniform(4000, 20_000),
+    options.faultsLeast ?? 0,
+  );
+  // Who stands still for minutes is to be met again.
+  const isLong = Number.isFinite(faults.rates['long pause'].everyMs);
+  const durationMs = faults.durationMs * (isLong ? 4 : 1);
   const hastens = prng.chance(0.25);
   const windowBytes = prng.chance(0.5) ? DEFAULT_LIMITS.subscriptionWindowBytes : prng.logUniform(300, 1e6);
   const links = drawLinks(prng.split('links'), count);
   const nodes = Array.from({ length: count }, (_, index) =>
     drawNode(prng.split(`node ${index}`), index, count, windowBytes),
   );
+  const joining = drawJoiners(prng.split('joiners'), nodes, faults.durationMs);
   return {
     hastens,
     durationMs,
+    callsLeast,
     cluster: {
-      nodes: hastens ? nodes.map(keepingTheLog) : nodes,
+      nodes:
+        hastens || joining.some(({ joinsAtMs }) => joinsAtMs !== undefined)
+          ? joining.map(keepingTheLog)
+          : joining,
       link: (from, to) => links[from * count + to] as LinkProfile,
     },
-    workload: drawWorkload(prng.split('workload'), count, durationMs, options.calls),
-    faults: drawFaults(prng.split('faults'), durationMs),
+    workload: drawWorkload(
+      prng.split('workload'),
+      count,
+      durationMs,
+      options.calls ?? (callsLeast > 0 ? callsLeast * prng.between(1.2, 2) : undefined),
+    ),
+    faults,
   };
+}
+
+function drawCount(prng: Prng, nodes: ProfileOptions['nodes']): number {
+  if (nodes === undefined) return prng.pick([2, 3, 3, 3, 4, 5]);
+  return typeof nodes === 'number' ? nodes : nodes.least + prng.int(nodes.most - nodes.least + 1);
+}
+
+/** Machines that come when the others have long been at work: empty, with clients of their own at once. */
+function drawJoiners(prng: Prng, nodes: readonly NodeProfile[], durationMs: number): readonly NodeProfile[] {
+  if (nodes.length < 3 || !prng.chance(0.4)) return nodes;
+  const first = nodes.length - 1 - prng.int(nodes.length - 2);
+  return nodes.map((node, index) => {
+    // Whoever is there at first does not wait for one who comes later.
+    const seeds = node.seeds.filter((seed) => seed < first);
+    return index < first
+      ? { ...node, seeds }
+      : { ...node, seeds, joinsAtMs: prng.between(0.05, 0.85) * durationMs };
+  });
 }
 
 function drawLinks(prng: Prng, count: number): LinkProfile[] {
@@ -142,11 +190,24 @@ function drawWorkload(prng: Prng, nodes: number, durationMs: number, calls?: num
   };
 }
 
-function drawFaults(prng: Prng, durationMs: number): FaultProfile {
-  const rate = (): FaultRate => {
-    if (prng.chance(0.4)) return { everyMs: Number.POSITIVE_INFINITY, lastsMs: 1 };
-    return { everyMs: prng.logUniform(durationMs / 8, durationMs * 2), lastsMs: prng.logUniform(50, 6000) };
+interface DrawnFaults extends FaultProfile {
+  readonly durationMs: number;
+}
+
+/** Kinds that need a run of their own, and how often they get one. */
+const RARE: Partial<Record<FaultKind, number>> = { 'long pause': 0.03, 'clock jump': 0.15 };
+
+function drawFaults(prng: Prng, durationMs: number, least: number): DrawnFaults {
+  const rate = (kind: FaultKind): FaultRate => {
+    const stream = prng.split(kind);
+    const lastsMs = stream.logUniform(50, Math.max(6000, durationMs / 4));
+    if (!stream.chance(RARE[kind] ?? 0.5)) return { everyMs: Number.POSITIVE_INFINITY, lastsMs };
+    return { everyMs: stream.logUniform(durationMs / 6, durationMs * 2), lastsMs };
   };
-  const rates = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, rate()])) as Record<FaultKind, FaultRate>;
-  return { rates, clockStepMs: prng.chance(0.7) ? 400 : prng.logUniform(400, 600_000) };
+  const rates = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, rate(kind)])) as Record<
+    FaultKind,
+    FaultRate
+  >;
+  const clockStepMs = prng.chance(0.7) ? 400 : prng.logUniform(400, 600_000);
+  return { rates, clockStepMs, least, durationMs };
 }

@@ -24,9 +24,7 @@ export function runSeed(seed: number, options: Omit<SimulationOptions, 'seed'> =
   try {
     if (simulation.profile.hastens) simulation.start();
     else simulation.form();
-    simulation.workload.start();
-    simulation.faults.start();
-    simulation.run(simulation.profile.durationMs);
+    simulation.work();
     simulation.healAndSettle();
   } catch (error) {
     failure =

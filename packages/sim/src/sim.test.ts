@@ -5,7 +5,7 @@
  * CAUSEWAY_SIM_SEED=7 npx vitest run packages/sim/src/sim.test.ts -t replay         one seed, with its last events
  */
 import { describe, expect, test } from 'vitest';
-import { FAULT_KINDS } from './faults.js';
+import { FAULT_KINDS } from './fault-plan.js';
 import { addCounts, failureText, runSeed } from './report.js';
 import { simulate } from './simulator.js';
 import { PLANTED_BUGS } from './testing/planted-bugs.js';

@@ -53,6 +53,8 @@ export interface SimulationOptions extends ProfileOptions {
   readonly prepare?: (simulation: Simulation) => void;
   /** Only these judge; all when absent. */
   readonly checkers?: readonly CheckerName[];
+  /** Ids of the only faults that strike; all that the seed has drawn when absent. */
+  readonly faults?: ReadonlySet<number>;
   /** Events of the trace that are kept as text. */
   readonly traceLines?: number;
 }
@@ -62,6 +64,8 @@ const FORM_MS = 60_000;
 const SETTLE_MS = 180_000;
 /** Virtual time in which evidence of removal goes once all have seen everything. Milliseconds. */
 const EVIDENCE_MS = 60_000;
+/** Virtual time that clients have for what they were kept from. Milliseconds. */
+const MORE_CALLS_MS = 60_000;
 const LOOK_EVERY_MS = 100;
 
 export class Simulation {
@@ -134,7 +138,15 @@ export class Simulation {
       Array.from({ length: clientsPerNode }, () => new Client(this.clientParts, index, retryShare)),
     );
     this.workload = new Workload(scheduler, prng.split('workload'), profile.workload, history, clients);
-    this.faults = new Faults(scheduler, prng.split('faults'), this.trace, this.cluster, profile.faults);
+    this.faults = new Faults({
+      scheduler,
+      prng: prng.split('faults'),
+      trace: this.trace,
+      cluster: this.cluster,
+      profile: profile.faults,
+      durationMs: profile.durationMs,
+      only: options.faults,
+    });
     options.prepare?.(this);
   }
 
@@ -147,7 +159,7 @@ export class Simulation {
   start(): void {
     const { scheduler, cluster, profile, checkers } = this;
     for (const [index, node] of profile.cluster.nodes.entries())
-      scheduler.at(node.startAtMs, () => cluster.start(index));
+      if (node.joinsAtMs === undefined) scheduler.at(node.startAtMs, () => cluster.start(index));
     if (!this.all.includes(checkers.watches)) return;
     for (const { index } of cluster.nodes) new Watcher(cluster, scheduler, checkers.watches, index).start();
   }
@@ -156,11 +168,25 @@ export class Simulation {
   form(): void {
     const { cluster } = this;
     this.start();
-    const ready = (): boolean => cluster.nodes.every(({ index }) => cluster.status(index)?.ready === true);
+    const { nodes } = this.profile.cluster;
+    const founders = cluster.nodes.filter(({ index }) => nodes[index]?.joinsAtMs === undefined);
+    const ready = (): boolean => founders.every(({ index }) => cluster.status(index)?.ready === true);
     if (!this.soon(ready, FORM_MS)) {
-      const reasons = cluster.nodes.map(({ index }) => cluster.status(index)?.reasons);
+      const reasons = founders.map(({ index }) => cluster.status(index)?.reasons);
       throw new Violation('becomes-ready', `after ${FORM_MS} ms not all are ready: ${show(reasons)}`);
     }
+  }
+
+  /** Clients and faults at work, for as long as the profile says. */
+  work(): void {
+    const { profile, workload, faults, history, scheduler, cluster } = this;
+    workload.start();
+    faults.start();
+    for (const [index, { joinsAtMs }] of profile.cluster.nodes.entries())
+      if (joinsAtMs !== undefined) scheduler.after(joinsAtMs, () => cluster.start(index));
+    this.run(profile.durationMs);
+    const isEnough = (): boolean => history.calls.length >= profile.callsLeast;
+    if (!isEnough()) this.soon(isEnough, MORE_CALLS_MS);
   }
 
   run(virtualMs: number): void {

@@ -12,7 +12,7 @@ import {
   type RecordDelta,
 } from '@causeway/protocol';
 import { REAL_ENGINE } from '../engine.js';
-import { FAULT_KINDS, type FaultProfile } from '../faults.js';
+import { FAULT_KINDS, type FaultProfile } from '../fault-plan.js';
 import type { Profile } from '../profile.js';
 import type { CheckerName, Simulation, SimulationOptions } from '../simulator.js';
 import { type Bugs, fakeEngine } from './fake-replica.js';
