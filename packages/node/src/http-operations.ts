@@ -35,7 +35,7 @@ export function setUpdate(key: string, json: unknown): Operation {
   const remove = Object.hasOwn(fields, 'remove') ? readValues(fields['remove'], 'remove') : [];
   const add = Object.hasOwn(fields, 'add') ? readValues(fields['add'], 'add') : [];
   checkElementCount(remove.length + add.length);
-  return { op: 'set.update', key, add, remove };
+  return { op: 'set.update', key, add, remove, sized: true };
 }
 
 export function setHas(key: string, json: unknown): Operation {
@@ -101,9 +101,9 @@ function transactionOperation(json: unknown, where: string): Operation {
     case 'set.get':
       return { op: 'set.values', key };
     case 'set.add':
-      return { op: 'set.update', key, add: elementsOf(fields, where), remove: [] };
+      return { op: 'set.update', key, add: elementsOf(fields, where), remove: [], sized: true };
     case 'set.remove':
-      return { op: 'set.update', key, add: [], remove: elementsOf(fields, where) };
+      return { op: 'set.update', key, add: [], remove: elementsOf(fields, where), sized: true };
     case 'counter.increment':
       return { op: 'counter.increment', key, by: readAmount(required(fields, where, 'by')) };
     default:

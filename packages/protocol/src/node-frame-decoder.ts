@@ -82,6 +82,7 @@ function readResult(reader: MessageReader): Result {
     case OPCODES['register.set']:
       return { op: 'register.set', stamp: readStamp(reader, length - 1) };
     case OPCODES['set.update']:
+      if (length === 1) return { op: 'set.update' };
       expect(length, 2);
       return { op: 'set.update', size: readSize(reader) };
     case OPCODES['set.size']:

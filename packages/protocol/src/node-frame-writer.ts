@@ -123,6 +123,10 @@ function writeResult(writer: ByteWriter, result: Result): void {
       writeStamp(writer, result.stamp);
       return;
     case 'set.update':
+      writeArrayHeader(writer, result.size === undefined ? 1 : 2);
+      writer.u8(opcode);
+      if (result.size !== undefined) writeInteger(writer, result.size);
+      return;
     case 'set.size':
       writeArrayHeader(writer, 2);
       writer.u8(opcode);

@@ -61,6 +61,7 @@ const frames: Record<string, readonly NodeMessage[]> = {
   ],
   replies: results.map((result, i) => ({ type: 'reply', id: i + 1, results: [result] })),
   transaction: [{ type: 'reply', id: 70_000, results }],
+  'being-counted': [{ type: 'reply', id: 7, results: [{ op: 'set.update' }] }],
   failure: [{ type: 'failure', id: 9, error }],
   changes: changes.map((change) => ({ type: 'change', id: 5, change })),
   watch: [
@@ -83,7 +84,7 @@ const counts = fc.oneof(
   }),
 );
 const anyResults: fc.Arbitrary<Result> = fc.oneof(
-  fc.constantFrom(...results),
+  fc.constantFrom<Result>(...results, { op: 'set.update' }),
   fc.record({ op: fc.constant('register.get' as const), value: values, stamp: stamps }),
   fc.record({ op: fc.constantFrom('set.update' as const, 'set.size' as const), size: naturals }),
   fc.record({ op: fc.constant('set.has' as const), has: fc.array(fc.boolean()) }),

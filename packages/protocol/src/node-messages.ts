@@ -12,7 +12,7 @@
  *   [id, 3, code, message]                    the watch is over
  *
  *   result = [opcode, …]   1 value? physical logical replica (or nothing: not there)   2 physical logical replica
- *        4, 7 size   6 has …   8 more value …   9, 10 value   3, 5, 11 nothing
+ *        4 size (or nothing: not known yet)   7 size   6 has …   8 more value …   9, 10 value   3, 5, 11 nothing
  *
  * Values and elements are bin of canonical bytes, ? may be nil. A count beyond 64 bits is decimal text. A result says
  * which operation it is of, so that a frame is decoded without knowing what was asked.

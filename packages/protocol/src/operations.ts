@@ -19,6 +19,8 @@ export type Operation =
       readonly key: string;
       readonly add: readonly Uint8Array[];
       readonly remove: readonly Uint8Array[];
+      /** The answer has to tell the size, also when it must be counted first. Not sent: frames do not ask for it. */
+      readonly sized?: boolean;
     }
   | { readonly op: 'set.clear'; readonly key: string }
   | { readonly op: 'set.has'; readonly key: string; readonly values: readonly Uint8Array[] }
@@ -36,7 +38,9 @@ export type Result =
   /** register.get; absent value: the key is not there. */
   | { readonly op: 'register.get'; readonly value?: Uint8Array; readonly stamp?: Stamp }
   | { readonly op: 'register.set'; readonly stamp: Stamp }
-  | { readonly op: 'set.update' | 'set.size'; readonly size: number }
+  | { readonly op: 'set.size'; readonly size: number }
+  /** Without a size while the set is being counted, unless the operation has asked for it. */
+  | { readonly op: 'set.update'; readonly size?: number }
   | { readonly op: 'set.has'; readonly has: readonly boolean[] }
   /** `more`: there are further elements after the last one. */
   | { readonly op: 'set.values'; readonly values: readonly Uint8Array[]; readonly more: boolean }

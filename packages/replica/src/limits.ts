@@ -18,6 +18,8 @@ export interface Limits {
   readonly logFloorTransactions: number;
   /** Records that one step of purge or compaction touches, so that writes wait little. */
   readonly housekeepingRecords: number;
+  /** Elements that one step of counting a set reads: nothing is written for them, and somebody may wait. */
+  readonly countRecords: number;
   /** How long results of operations with an idempotency key are kept, ms: more than the 24 h that are promised. */
   readonly resultRetentionMs: number;
 }
@@ -31,6 +33,7 @@ export const DEFAULT_LIMITS: Limits = {
   logReadBytes: 256 << 10,
   logFloorTransactions: 10_000,
   housekeepingRecords: 256,
+  countRecords: 4_096,
   resultRetentionMs: 25 * 3_600_000,
 };
 

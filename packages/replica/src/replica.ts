@@ -118,7 +118,7 @@ export class Replica {
         const conflict: ConflictRecord = {
           type: 'set',
           key: set.userKey,
-          winner: { value: element.element, replica: add.replica },
+          winner: { value: element, replica: add.replica },
           loser: { replica: [...(set.meta.clear?.by.keys() ?? [])][0] ?? add.replica },
           at: at.wall,
         };

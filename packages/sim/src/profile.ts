@@ -140,6 +140,7 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     logReadBytes: shrunk(DEFAULT_LIMITS.logReadBytes, 100),
     logFloorTransactions: prng.chance(0.3) ? 0 : shrunk(DEFAULT_LIMITS.logFloorTransactions, 1),
     housekeepingRecords: shrunk(DEFAULT_LIMITS.housekeepingRecords, 1),
+    countRecords: shrunk(DEFAULT_LIMITS.countRecords, 1),
   };
 }
 

@@ -153,7 +153,7 @@ export class Workload {
     if (prng.chance(0.12)) return { op: 'set.clear', key };
     const some = (most: number): Uint8Array[] => prng.shuffle(ELEMENTS).slice(0, prng.int(most + 1));
     const [add, remove] = prng.chance(0.6) ? [some(3), some(1)] : [some(1), some(3)];
-    return { op: 'set.update', key, add, remove };
+    return { op: 'set.update', key, add, remove, sized: add.length % 2 === 0 };
   }
 
   private changeCounter(prng: Prng): Operation {

@@ -230,9 +230,10 @@ export class Requests {
           if (!planned.read.ready) return false;
           break;
         case 'set.update':
+          if (operation.sized === true && isBeingCounted(planned.slot)) return false;
+          break;
         case 'set.size':
-          // While a clear that met concurrent adds is being purged, the purge is what counts.
-          if ((planned.slot as SetSlot).meta.size === undefined) return false;
+          if (isBeingCounted(planned.slot)) return false;
           break;
         default:
       }
@@ -330,6 +331,11 @@ function removalsIn(plan: readonly PlannedOperation[], set: Slot): number {
     if (slot === set && operation.op === 'set.update') removals += operation.remove.length;
   }
   return removals;
+}
+
+/** A clear met adds that it had not seen: how many elements are left is being counted. */
+function isBeingCounted(set: Slot): boolean {
+  return (set as SetSlot).meta.size === undefined;
 }
 
 /** A record that the disk has damaged must not be answered from as if it were empty. */

@@ -183,7 +183,7 @@ export class Transaction {
           if (index < remove.length) this.remove(draft, draft.element(element));
           else this.add(draft, draft.element(element));
         });
-        return { op, size: this.sizeOf(draft) };
+        return draft.size === undefined ? { op } : { op, size: draft.size };
       }
       case 'set.clear': {
         this.set(slot as SetSlot).clear();

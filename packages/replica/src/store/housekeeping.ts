@@ -4,7 +4,7 @@
  *
  * Invariant: a step touches a bounded number of records, and the next one starts when it is durable.
  */
-import type { Dot, VersionVector } from '@causeway/crdt';
+import type { VersionVector } from '@causeway/crdt';
 import type { Now } from '../environment.js';
 import { Compaction } from './compaction.js';
 import { Expiry } from './expiry.js';
@@ -12,7 +12,7 @@ import type { Schedule } from './job.js';
 import { LogCut } from './log-cut.js';
 import { Purge } from './purge.js';
 import { Results } from './results.js';
-import type { ElementSlot, SetSlot } from './slot.js';
+import type { Survivor } from './set-count.js';
 import type { Store } from './store.js';
 
 export class Housekeeping {
@@ -22,11 +22,7 @@ export class Housekeeping {
   private readonly results: Results;
   private readonly logCut: LogCut;
 
-  constructor(
-    store: Store,
-    schedule: Schedule,
-    onSurvivor: (set: SetSlot, element: ElementSlot, add: Dot, now: Now) => void,
-  ) {
+  constructor(store: Store, schedule: Schedule, onSurvivor: Survivor) {
     this.purge = new Purge(store, schedule, onSurvivor);
     this.compaction = new Compaction(store, schedule);
     this.expiry = new Expiry(store, schedule, (origin) => this.compaction.reconsider(origin));

@@ -1,6 +1,6 @@
 /**
- * The purge of cleared sets: goes over the stored elements behind a clear, drops what the clear covers, and counts
- * what is left where that is not known.
+ * The purge of cleared sets: goes over the stored elements behind a clear and drops what the clear covers, after
+ * they have been counted where the size is not known.
  *
  * Invariants
  * - The cursor is written with what has been purged up to it: a purge goes on where it was.
@@ -8,15 +8,15 @@
  *
  * Key 'p' set-key → nothing: a set that is being purged, found at the start.
  */
-import { compactElement, covers, type Dot, liveDots } from '@causeway/crdt';
+import { compactElement } from '@causeway/crdt';
 import type { SetPurge } from '@causeway/protocol';
-import type { Now } from '../environment.js';
 import type { ScanEntry } from '../events.js';
 import { clearedThrough } from './apply.js';
 import { SCAN_BYTES, type Schedule } from './job.js';
-import { bytesText, elementRange, KIND, splitElementKey, textKey } from './keyspace.js';
-import { ElementSlot, type SetSlot } from './slot.js';
-import type { RangeWatch, Store } from './store.js';
+import { elementRange, KIND, splitElementKey, textKey } from './keyspace.js';
+import { SetCount, type Survivor } from './set-count.js';
+import type { ElementSlot, SetSlot } from './slot.js';
+import type { Store } from './store.js';
 
 const neverStable = () => false;
 
@@ -24,13 +24,15 @@ export class Purge {
   private readonly purging = new Set<string>();
   /** Purges that wait for the disk to read again. */
   private readonly unread = new Set<string>();
+  private readonly count: SetCount;
 
   constructor(
     private readonly store: Store,
     private readonly schedule: Schedule,
-    /** A clear met an add that its writer had not seen. */
-    private readonly onSurvivor: (set: SetSlot, element: ElementSlot, add: Dot, now: Now) => void,
-  ) {}
+    onSurvivor: Survivor,
+  ) {
+    this.count = new SetCount(store, schedule, onSurvivor);
+  }
 
   /** Nothing is being purged: the digest has no part of what a clear covers. */
   get idle(): boolean {
@@ -48,9 +50,7 @@ export class Purge {
     // A clear that comes while its set is being purged has set the cursor back: the next step sees it.
     if (this.purging.has(key)) return;
     this.purging.add(key);
-    this.store.whenDurable(() => {
-      this.step(key);
-    });
+    this.step(key);
   }
 
   /** Tries again what could not be read. */
@@ -66,103 +66,83 @@ export class Purge {
     this.schedule({
       slots: [set],
       run: () => {
-        const { purge } = set.meta;
+        const { purge, size } = set.meta;
         if (purge === undefined) {
           this.purging.delete(key);
           store.release(set);
-          return;
-        }
-        // What was written before the clear must be on disk to be found; what comes after it purges itself.
-        store.whenDurable(() => {
-          const watch = store.watchElements(key);
-          const { cursor } = purge;
-          const range = elementRange(key, cursor.length === 0 ? undefined : cursor);
-          store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (entries) => {
-            this.takePage(set, purge, watch, entries);
+        } else if (size === undefined) {
+          this.count.run(set, (read) => {
+            if (!read) return this.putOff(set);
+            store.release(set);
+            this.step(key);
           });
-        });
+        } else {
+          this.purge(set, purge);
+        }
       },
     });
   }
 
-  private takePage(
-    set: SetSlot,
-    begun: SetPurge,
-    watch: RangeWatch,
-    entries: readonly ScanEntry[] | undefined,
-  ): void {
+  private purge(set: SetSlot, begun: SetPurge): void {
+    const { store } = this;
+    // What was written before the clear must be on disk to be found; what comes after it purges itself.
+    store.whenDurable(() => {
+      const { cursor } = begun;
+      const range = elementRange(set.userKey, cursor.length === 0 ? undefined : cursor);
+      store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (entries) => {
+        if (entries === undefined) this.putOff(set);
+        else this.takePage(set, begun, entries);
+      });
+    });
+  }
+
+  /** Not again at once: what the disk cannot read now it will not read in the same moment. */
+  private putOff(set: SetSlot): void {
+    this.store.release(set);
+    this.purging.delete(set.userKey);
+    this.unread.add(set.userKey);
+  }
+
+  private takePage(set: SetSlot, begun: SetPurge, entries: readonly ScanEntry[]): void {
     const { store } = this;
     const key = set.userKey;
-    if (entries === undefined) {
-      // Not at once: what the disk cannot read now it will not read in the same moment.
-      store.unwatch(watch);
-      store.release(set);
-      this.purging.delete(key);
-      this.unread.add(key);
-      return;
-    }
     const last = entries.at(-1);
     const slots = entries.map((entry) => store.element(key, splitElementKey(entry.key).element));
     this.schedule({
       slots: [set, ...slots],
-      run: (now) => {
-        store.unwatch(watch);
+      run: () => {
         // After a further clear the step is done over.
         if (set.meta.purge?.seen === begun.seen) {
-          const through = last === undefined ? undefined : splitElementKey(last.key).element;
-          this.purgeElements(set, slots, watch, through, now);
+          this.purgeElements(set, slots);
+          this.advance(set, last === undefined ? undefined : splitElementKey(last.key).element);
         }
         for (const slot of slots) store.release(slot);
         store.release(set);
-        store.whenDurable(() => {
-          this.step(key);
-        });
+        store.whenDurable(() => this.step(key));
       },
     });
   }
 
-  /** `through`: the last element of this step; undefined when the step reaches the end of the set. */
-  private purgeElements(
-    set: SetSlot,
-    scanned: readonly ElementSlot[],
-    watch: RangeWatch,
-    through: Uint8Array | undefined,
-    now: Now,
-  ): void {
-    const { store } = this;
-    const { purge } = set.meta;
-    if (purge === undefined) return;
+  private purgeElements(set: SetSlot, elements: readonly ElementSlot[]): void {
     const cleared = clearedThrough(set);
-    const seen = new Map<string, ElementSlot>();
-    for (const slot of scanned) {
-      seen.set(slot.id, slot);
+    for (const slot of elements) {
       const after = compactElement(slot.state, cleared, neverStable);
       if (after === slot.state) continue;
-      store.touch(slot);
+      this.store.touch(slot);
       slot.state = after;
     }
-    const cursor = bytesText(purge.cursor);
-    const end = through === undefined ? undefined : bytesText(through);
-    for (const [id, slot] of watch.changes) {
-      if (!(slot instanceof ElementSlot)) continue;
-      const place = bytesText(slot.element);
-      if (place > cursor && (end === undefined || place <= end)) seen.set(id, slot);
-    }
-    let live = 0;
-    for (const slot of seen.values()) {
-      const survivors = liveDots(slot.state, cleared);
-      if (survivors.length > 0) live++;
-      const met = survivors.find((dot) => covers(purge.seen, dot));
-      if (met !== undefined) this.onSurvivor(set, slot, met, now);
-    }
-    store.touch(set);
-    const counted = purge.counted + live;
+  }
+
+  /** `through`: the last element of this step; undefined when the step reaches the end of the set. */
+  private advance(set: SetSlot, through: Uint8Array | undefined): void {
+    const { purge, ...rest } = set.meta;
+    if (purge === undefined) return;
+    this.store.touch(set);
     if (through !== undefined) {
-      set.meta = { ...set.meta, purge: { ...purge, cursor: through, counted } };
+      set.meta = { ...rest, purge: { ...purge, cursor: through } };
       return;
     }
-    const { purge: _done, ...rest } = set.meta;
-    set.meta = { ...rest, size: rest.size ?? counted };
-    store.delete(textKey(KIND.purge, set.userKey));
+    set.meta = rest;
+    this.store.delete(textKey(KIND.purge, set.userKey));
   }
 }

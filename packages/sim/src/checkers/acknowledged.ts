@@ -67,7 +67,7 @@ export class AcknowledgedChecker implements Checker {
       case 'set.size':
         return before.length > 0 ? undefined : this.judgeSize(call, key, result.size, new Map());
       case 'set.update': {
-        if (before.length > 0) return undefined;
+        if (before.length > 0 || result.size === undefined) return undefined;
         const own = elementEffects({ ...call, operations: [operation] }, key).elements;
         return this.judgeSize(call, key, result.size, own);
       }
