@@ -21,6 +21,8 @@ export * from './operations.js';
 export * from './peer-frame.js';
 export * from './peer-messages.js';
 export * from './record.js';
+export { NODE_DIGEST_BYTES, RECORD_ID_BYTES, ROOT_BYTES } from './repair-frame.js';
+export * from './repair-messages.js';
 export * from './replica-ids.js';
 export * from './sealed.js';
 export * from './version.js';

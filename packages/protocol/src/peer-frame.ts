@@ -2,13 +2,7 @@
  * Frames between nodes (peer-messages.ts), one message each. What arrives is checked here, field by field, and trusted
  * after.
  */
-import {
-  compareReplicas,
-  isReplicaId,
-  type ReplicaId,
-  unreachable,
-  type VersionVector,
-} from '@causeway/crdt';
+import { compareReplicas, type ReplicaId } from '@causeway/crdt';
 import { CausewayError } from './errors.js';
 import { decodeFrame, encodeFrame } from './frame.js';
 import {
@@ -18,8 +12,19 @@ import {
   PEER_FRAME_BYTES_MAX,
   REPLICAS_MAX,
 } from './limits.js';
+import {
+  after,
+  asArray,
+  bad,
+  count,
+  flatVector,
+  integerAt,
+  replicaOf,
+  textOf,
+  vectorOf,
+} from './peer-fields.js';
 import type { Member, PeerHello, PeerMessage, Report } from './peer-messages.js';
-import { sortedEntries } from './replica-ids.js';
+import { decodeRepairFields, repairFieldsOf } from './repair-frame.js';
 import { PEER_PROTOCOL_VERSION } from './version.js';
 
 const HELLO = 1;
@@ -96,14 +101,8 @@ function fieldsOf(message: PeerMessage): readonly unknown[] {
     case 'bye':
       return [BYE];
     default:
-      return unreachable(message);
+      return repairFieldsOf(message);
   }
-}
-
-function flatVector(vector: VersionVector): readonly unknown[] {
-  const flat: unknown[] = [];
-  for (const [replica, seq] of sortedEntries(vector)) flat.push(replica, seq);
-  return flat;
 }
 
 function flatMembers(members: readonly Member[]): readonly unknown[] {
@@ -178,8 +177,11 @@ export function decodePeerMessage(bytes: Uint8Array): PeerMessage {
     case BYE:
       count(fields, 1);
       return { type: 'bye' };
-    default:
-      throw bad('a message of an unknown type');
+    default: {
+      const repair = decodeRepairFields(fields);
+      if (repair === undefined) throw bad('a message of an unknown type');
+      return repair;
+    }
   }
 }
 
@@ -237,50 +239,10 @@ function membersOf(value: unknown): readonly Member[] {
   return members;
 }
 
-function vectorOf(value: unknown): VersionVector {
-  const fields = asArray(value, REPLICAS_MAX * 2);
-  if (fields.length % 2 !== 0) throw bad('a version vector that is not whole');
-  const vector = new Map<ReplicaId, number>();
-  let last: ReplicaId | undefined;
-  for (let i = 0; i < fields.length; i += 2) {
-    last = after(last, replicaOf(fields[i]));
-    const seq = integerAt(fields, i + 1);
-    if (seq === 0) throw bad('a seq of 0');
-    vector.set(last, seq);
-  }
-  return vector;
-}
-
-/** Next of a list that ascends. */
-function after(last: ReplicaId | undefined, next: ReplicaId): ReplicaId {
-  if (last !== undefined && compareReplicas(last, next) >= 0) throw bad('replicas out of order');
-  return next;
-}
-
-function count(fields: readonly unknown[], want: number): void {
-  if (fields.length !== want) throw bad('a message with the wrong number of fields');
-}
-
-function asArray(value: unknown, lengthMax: number): readonly unknown[] {
-  if (!Array.isArray(value) || value.length > lengthMax) throw bad('no array, or one that is too long');
-  return value;
-}
-
-function integerAt(fields: readonly unknown[], index: number): number {
-  const value = fields[index];
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw bad('no whole number');
-  return value;
-}
-
 /** Wall time in ms; fractions are allowed. */
 function wallOf(value: unknown): number {
   if (typeof value !== 'number' || !(value >= 0 && value <= Number.MAX_SAFE_INTEGER))
     throw bad('no wall time');
-  return value;
-}
-
-function replicaOf(value: unknown): ReplicaId {
-  if (!isReplicaId(value)) throw bad('no replica id');
   return value;
 }
 
@@ -295,18 +257,9 @@ function addressOf(value: unknown): string {
   return address;
 }
 
-function textOf(value: unknown, lengthMax: number): string {
-  if (typeof value !== 'string' || value.length > lengthMax) throw bad('no text, or one that is too long');
-  return value;
-}
-
 function chunkOf(value: unknown): Uint8Array {
   if (!(value instanceof Uint8Array) || value.length === 0 || value.length > CHUNK_BYTES_MAX) {
     throw bad('no chunk');
   }
   return value;
-}
-
-function bad(message: string): CausewayError {
-  return new CausewayError('CAUSEWAY_BAD_FRAME', message);
 }

@@ -16,12 +16,14 @@
  *   [12, id, wall]                     ping
  *   [13, id, wall, receivedAt]         pong
  *   [14]                               bye
+ *   [15 …] to [25 …]                   repair: repair-messages.ts
  *
  * vv is a flat array replica, seq, replica, seq …, strictly ascending by replica, without zeros; members a flat array
  * replica, region, address …, strictly ascending by replica. Encoder and decoder are in
  * peer-frame.ts; the chunks themselves are opaque to them (chunk.ts).
  */
 import type { ReplicaId, VersionVector } from '@causeway/crdt';
+import type { RepairMessage } from './repair-messages.js';
 
 export interface Member {
   readonly replica: ReplicaId;
@@ -92,4 +94,5 @@ export type PeerMessage =
   | { readonly type: 'ping'; readonly id: number; readonly wall: number }
   /** `wall` is the ping's, `receivedAt` the answerer's wall ms. */
   | { readonly type: 'pong'; readonly id: number; readonly wall: number; readonly receivedAt: number }
-  | { readonly type: 'bye' };
+  | { readonly type: 'bye' }
+  | RepairMessage;
