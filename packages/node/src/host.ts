@@ -30,8 +30,10 @@ export function createHost(storage: LevelStorage, links: PeerLinks, hub: Session
     wake: (at, task) => alarm.set(at, task),
     write: (batch) => storage.write(batch),
     reopen: () => storage.reopen(),
-    load: (keys) => storage.load(keys),
+    load: (keys, snapshot) => storage.load(keys, snapshot),
     scan: (scan) => storage.scan(scan),
+    openSnapshot: (id) => storage.openSnapshot(id),
+    closeSnapshot: (id) => storage.closeSnapshot(id),
     send: (sends) => {
       for (const send of sends) toLink(links, send);
       hub.dispatch(sends);

@@ -90,6 +90,32 @@ describe('LevelStorage', () => {
     expect(new Set((await scanning).map(({ value }) => text(value)))).toEqual(new Set(['old']));
   });
 
+  test('a snapshot holds what was written before it, until it is closed', async () => {
+    const storage = await open(await scratchDirectory());
+    await storage.write(puts(['a', '1'], ['b', '1']));
+    storage.openSnapshot(7);
+    await storage.write(puts(['a', '2'], ['c', '2']));
+
+    const loaded = storage.load([bytes('a'), bytes('c')], 7);
+    const scanning = storage.scan({ ...everything, from: bytes('a'), to: bytes('d'), snapshot: 7 });
+
+    expect((await loaded).map(text)).toEqual(['1', undefined]);
+    expect((await scanning).map(({ value }) => text(value))).toEqual(['1', '1']);
+    storage.closeSnapshot(7);
+    await expect(storage.load([bytes('a')], 7)).rejects.toThrow('gone');
+  });
+
+  test('a new handle has none of the snapshots of the old one', async () => {
+    const storage = await open(await scratchDirectory());
+    storage.openSnapshot(7);
+    await handle(storage).close();
+
+    await storage.reopen();
+
+    await expect(storage.scan({ ...everything, snapshot: 7 })).rejects.toThrow('gone');
+    storage.closeSnapshot(7);
+  });
+
   test('after a failed write reopen makes a handle that keeps what was written before and after', async () => {
     const directory = await scratchDirectory();
     const storage = await open(directory);

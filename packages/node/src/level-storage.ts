@@ -23,6 +23,7 @@ import { Level } from 'level';
 import { markComplete, markerPath, prepareDataDirectory } from './data-directory.js';
 
 type Database = Level<Uint8Array, Uint8Array>;
+type Snapshot = ReturnType<Database['snapshot']>;
 
 const SYNC = { sync: true };
 
@@ -58,6 +59,8 @@ export interface Range {
 
 export class LevelStorage {
   private readonly stopping = new AbortController();
+  /** Open ones, of the handle that is open now. */
+  private readonly snapshots = new Map<number, Snapshot>();
   /** Settled unless the handle is being exchanged just now. */
   private exchange: Promise<void> | undefined;
   /** One byte of the marker is read after every write; a few µs, from the page cache. */
@@ -102,15 +105,43 @@ export class LevelStorage {
    * Cold, a group of 256 takes 8 ms either way on a fast virtual disk, but getSync holds the event loop for all
    * of it, up to 48 ms: heartbeats, reads and other clients wait. On a disk of 5 ms it would be over a second.
    */
-  async load(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+  async load(keys: readonly Uint8Array[], snapshot?: number): Promise<readonly (Uint8Array | undefined)[]> {
+    if (snapshot !== undefined) {
+      return this.db.getMany(keys as Uint8Array[], { snapshot: this.snapshotOf(snapshot) });
+    }
     if (this.exchange !== undefined) await this.exchange;
     return this.db.getMany(keys as Uint8Array[]);
   }
 
   /** In key order, on one snapshot; the entry that reaches `bytesMax` is the last one. */
   async scan(scan: Scan): Promise<readonly ScanEntry[]> {
+    if (scan.snapshot !== undefined) {
+      return scanRange(this.db, scan, scan.entriesMax, scan.bytesMax, this.snapshotOf(scan.snapshot));
+    }
     if (this.exchange !== undefined) await this.exchange;
     return scanRange(this.db, scan, scan.entriesMax, scan.bytesMax);
+  }
+
+  /** Of all that has been written so far, and of nothing that is written from now on. */
+  openSnapshot(id: number): void {
+    // While the handle is exchanged there is nothing to take it of: its reads fail.
+    if (this.db.status === 'open') this.snapshots.set(id, this.db.snapshot());
+  }
+
+  /** A scan of it that has not ended may fail. */
+  closeSnapshot(id: number): void {
+    const snapshot = this.snapshots.get(id);
+    if (snapshot === undefined) return;
+    this.snapshots.delete(id);
+    snapshot
+      .close()
+      .catch((error: unknown) => this.options.log.warn({ err: error }, 'a snapshot stays open'));
+  }
+
+  private snapshotOf(id: number): Snapshot {
+    const snapshot = this.snapshots.get(id);
+    if (snapshot === undefined) throw new Error(`snapshot ${id} is gone`);
+    return snapshot;
   }
 
   /** What a replica starts from. */
@@ -179,6 +210,8 @@ export class LevelStorage {
   }
 
   private async exchangeHandle(): Promise<void> {
+    // They are closed with the handle that they are of.
+    this.snapshots.clear();
     await this.db.close();
     this.stopping.signal.throwIfAborted();
     this.db = await openLevel(this.path, false);
@@ -215,9 +248,11 @@ async function scanRange(
   { from, to }: Range,
   entriesMax: number,
   bytesMax: number,
+  snapshot?: Snapshot,
 ): Promise<ScanEntry[]> {
   const highWaterMarkBytes = Math.min(bytesMax, SCAN_STEP_BYTES);
-  const iterator = db.iterator({ gte: from, lt: to, highWaterMarkBytes, fillCache: false });
+  const options = { gte: from, lt: to, highWaterMarkBytes, fillCache: false };
+  const iterator = db.iterator(snapshot === undefined ? options : { ...options, snapshot });
   const entries: ScanEntry[] = [];
   let bytes = 0;
   try {

@@ -20,8 +20,12 @@ export interface Host {
   write(batch: Batch): Promise<void>;
   /** Makes the store trustworthy again after a failed write, however long that takes. */
   reopen(): Promise<StoredReplica>;
-  load(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>;
+  load(keys: readonly Uint8Array[], snapshot?: number): Promise<readonly (Uint8Array | undefined)[]>;
   scan(scan: Scan): Promise<readonly ScanEntry[]>;
+  /** Synchronous: what the store holds now is what reads with this id find. A failed one fails its reads. */
+  openSnapshot(id: number): void;
+  /** Nobody waits for reads of it that are under way. */
+  closeSnapshot(id: number): void;
   send(sends: readonly Send[]): void;
 }
 
@@ -58,8 +62,9 @@ export class Driver {
     const { host, replica } = this;
     for (let ready = replica.poll(this.writing); ready !== undefined; ready = replica.poll(this.writing)) {
       if (ready.outbox.length > 0) host.send(ready.outbox);
-      for (const { id, keys } of ready.loads) {
-        host.load(keys).then(
+      for (const id of ready.openSnapshots) host.openSnapshot(id);
+      for (const { id, keys, snapshot } of ready.loads) {
+        host.load(keys, snapshot).then(
           (values) => this.step({ type: 'loaded', id, values }),
           (error: unknown) => this.step({ type: 'read-failed', id, error }),
         );
@@ -70,6 +75,7 @@ export class Driver {
           (error: unknown) => this.step({ type: 'read-failed', id: scan.id, error }),
         );
       }
+      for (const id of ready.closeSnapshots) host.closeSnapshot(id);
       if (ready.batch !== undefined) this.write(ready.batch);
     }
     const deadline = replica.deadline();

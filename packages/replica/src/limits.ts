@@ -22,6 +22,8 @@ export interface Limits {
   readonly countRecords: number;
   /** How long results of operations with an idempotency key are kept, ms: more than the 24 h that are promised. */
   readonly resultRetentionMs: number;
+  /** How long a view may stay open, ms: meanwhile the store keeps every version of what is written over. */
+  readonly viewAgeMaxMs: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -35,6 +37,7 @@ export const DEFAULT_LIMITS: Limits = {
   housekeepingRecords: 256,
   countRecords: 4_096,
   resultRetentionMs: 25 * 3_600_000,
+  viewAgeMaxMs: 3_600_000,
 };
 
 /** What a record costs in memory beyond its bytes, roughly. */
@@ -74,6 +77,9 @@ export const ACK_DELAY_MS = 2;
 export const CAUSAL_WAIT_MS = 1_000;
 /** How long such an override holds. */
 export const OVERRIDE_MS = 5_000;
+
+/** Views open at once, each with a copy of the index (4 MiB): those of a few sessions, and one of this node's own. */
+export const VIEWS_MAX = 8;
 
 /** Readiness of the first node of a cluster, when no seed answers. */
 export const FIRST_NODE_MS = 5_000;

@@ -52,6 +52,8 @@ export interface Batch {
 export interface Load {
   readonly id: number;
   readonly keys: readonly Uint8Array[];
+  /** Read what an open snapshot holds, and fail when it is gone; else what the store holds. */
+  readonly snapshot?: number;
 }
 
 /** Range read on one snapshot, [from, to), answered by `scanned`; ends at whichever limit comes first. */
@@ -61,13 +63,22 @@ export interface Scan {
   readonly to: Uint8Array;
   readonly entriesMax: number;
   readonly bytesMax: number;
+  /** As in Load. */
+  readonly snapshot?: number;
 }
 
 export interface Ready {
   /** Send now. */
   readonly outbox: readonly Send[];
+  /**
+   * Take a snapshot of the store under each of these ids, at once: before any of the reads below is begun, and before
+   * anything of `batch` can be in it. The host forgets all of them when it reopens its store.
+   */
+  readonly openSnapshots: readonly number[];
   readonly loads: readonly Load[];
   readonly scans: readonly Scan[];
+  /** Let go of these: reads of them may fail from now on. One that is not there is nobody's fault. */
+  readonly closeSnapshots: readonly number[];
   /** Write atomically and durably, then `advance`: what waits for it is in the outbox of the next Ready. */
   readonly batch?: Batch;
 }

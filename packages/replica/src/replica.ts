@@ -207,15 +207,20 @@ export class Replica {
       this.execute(now);
       this.neighbours.tick(now);
     }
-    const batch = writeInFlight || this.readOnly ? undefined : store.seal();
+    const between = !writeInFlight && !this.readOnly;
+    if (between && store.views.isWanted) store.views.take(now.monotonic);
+    const batch = between ? store.seal() : undefined;
     const outbox = store.takeOutbox();
     const loads = store.reads.takeLoads();
     const scans = store.reads.takeScans();
-    if (batch === undefined && outbox.length === 0 && loads.length === 0 && scans.length === 0)
-      return undefined;
+    const openSnapshots = store.views.takeOpenings();
+    const closeSnapshots = store.views.takeClosings();
+    const wanted =
+      outbox.length + loads.length + scans.length + openSnapshots.length + closeSnapshots.length > 0;
+    if (batch === undefined && !wanted) return undefined;
     // What was sealed has made room for what had to wait.
     if (batch !== undefined) this.dirty = true;
-    return { outbox, loads, scans, ...(batch === undefined ? {} : { batch }) };
+    return { outbox, openSnapshots, loads, scans, closeSnapshots, ...(batch === undefined ? {} : { batch }) };
   }
 
   /** The batch in flight is durable. */
@@ -296,6 +301,7 @@ export class Replica {
     if (now.monotonic < this.nextHousekeepingAt) return;
     this.nextHousekeepingAt = now.monotonic + HOUSEKEEPING_INTERVAL_MS;
     this.store.reads.retry();
+    this.store.views.expire(now.monotonic, this.store.limits.viewAgeMaxMs);
     if (this.readOnly) return;
     const stable = this.members.stable();
     this.unstable.sample(this.store.durable, stable, now.monotonic);

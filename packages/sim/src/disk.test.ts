@@ -95,6 +95,28 @@ test('a scan keeps its bounds: from, to, entries and bytes', () => {
   expect([read(), read(2), read(10, 3)]).toEqual([3, 2, 2]);
 });
 
+test('a snapshot holds what was stored when it was taken, until the store is opened anew', () => {
+  const seen: unknown[] = [];
+  const look = (): void => {
+    disk.load([Uint8Array.of(1), Uint8Array.of(2)], 7).then(
+      (values) => seen.push(values.map((value) => value !== undefined)),
+      (error: unknown) => seen.push((error as Error).name),
+    );
+  };
+  disk.write(put(1));
+  scheduler.runUntil(100);
+  disk.openSnapshot(7);
+  disk.write(put(2));
+  scheduler.runUntil(200);
+  look();
+  scheduler.runUntil(300);
+  disk.reopen(() => undefined);
+  scheduler.runUntil(400);
+  look();
+  scheduler.runUntil(500);
+  expect(seen).toEqual([[true, false], 'DiskFailure']);
+});
+
 test('an opening waits for the reads under way, and reads wait for the opening', () => {
   const order: string[] = [];
   disk.load([]).then(() => order.push('read before'));

@@ -5,11 +5,13 @@
  * before that moment loses it or not, as the seed decides: the bytes may have reached the disk although nobody
  * waited for them. After a write that failed the open handle is poisoned as LevelDB's is: it reads what was
  * there before, acknowledges batches and keeps none, until the store has been opened anew; only then does it
- * show whether the batch that failed is there. Opening waits for the reads under way, and new reads wait for it.
+ * show whether the batch that failed is there. Opening waits for the reads under way, and new reads wait for it;
+ * it ends all snapshots.
  */
 import type { Batch, Scan, ScanEntry } from '@causeway/replica';
 import { Completion } from './completion.js';
 import { type Delay, drawDelay } from './delay.js';
+import { DiskImage } from './disk-image.js';
 import type { Prng } from './prng.js';
 import type { Scheduler } from './scheduler.js';
 
@@ -41,9 +43,10 @@ export class Disk {
   failingReads = 0;
   /** Times as long as usual. */
   slowness = 1;
-  private readonly values = new Map<string, Uint8Array>();
-  /** Keys of `values`, in byte order. */
-  private readonly order: string[] = [];
+  private image = new DiskImage();
+  /** A snapshot stands on `image`: it is copied before it changes. */
+  private isShared = false;
+  private readonly snapshots = new Map<number, DiskImage>();
   /** Batches that are not durable yet, oldest first: one, but for planted bugs. */
   private inFlight: { readonly batch: Batch; readonly fails: boolean }[] = [];
   private landsAt = 0;
@@ -70,7 +73,7 @@ export class Disk {
   ) {}
 
   get isEmpty(): boolean {
-    return this.values.size === 0;
+    return this.image.isEmpty;
   }
 
   /** From now on so many bytes fit, then writes fail; Infinity: there is space again. */
@@ -150,40 +153,43 @@ export class Disk {
     return done;
   }
 
-  /** All at one moment between the call and the answer. */
-  load(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    return this.delayed(() => keys.map((key) => this.values.get(textOf(key))), true);
+  /** Until `closeSnapshot`, or until the store is opened anew. */
+  openSnapshot(id: number): void {
+    this.snapshots.set(id, this.image);
+    this.isShared = true;
   }
 
-  /** On a snapshot of the moment of the call. */
-  scan(scan: Scan): Promise<readonly ScanEntry[]> {
-    return this.delayed(() => this.read(scan.from, scan.to, scan.entriesMax, scan.bytesMax), false);
+  closeSnapshot(id: number): void {
+    this.snapshots.delete(id);
+  }
+
+  /** All of `snapshot`, or all of one moment between the call and the answer. */
+  load(keys: readonly Uint8Array[], snapshot?: number): Promise<readonly (Uint8Array | undefined)[]> {
+    const values = (image: DiskImage) => keys.map((key) => image.get(key));
+    if (snapshot !== undefined) return this.onSnapshot(snapshot, values);
+    return this.delayed(() => values(this.image), true);
+  }
+
+  /** On `snapshot`, or on one of the moment of the call. */
+  scan({ from, to, entriesMax, bytesMax, snapshot }: Scan): Promise<readonly ScanEntry[]> {
+    const entries = (image: DiskImage) => image.read(from, to, entriesMax, bytesMax);
+    if (snapshot !== undefined) return this.onSnapshot(snapshot, entries);
+    return this.delayed(() => entries(this.image), false);
   }
 
   /** At once, outside of virtual time: what a start or a checker reads. [from, to). */
   read(from: Uint8Array, to: Uint8Array, entriesMax = Infinity, bytesMax = Infinity): ScanEntry[] {
-    const entries: ScanEntry[] = [];
-    const end = textOf(to);
-    let bytes = 0;
-    for (let index = this.indexOf(textOf(from)); index < this.order.length; index++) {
-      const key = this.order[index] as string;
-      if (key >= end || entries.length >= entriesMax || bytes >= bytesMax) break;
-      const value = this.values.get(key) as Uint8Array;
-      entries.push({ key: bytesOf(key), value });
-      bytes += key.length + value.length;
-    }
-    return entries;
+    return this.image.read(from, to, entriesMax, bytesMax);
   }
 
   /** Everything, in key order. */
   entries(): ScanEntry[] {
-    return this.order.map((key) => ({ key: bytesOf(key), value: this.values.get(key) as Uint8Array }));
+    return this.image.entries();
   }
 
   /** Puts back what `entries` once returned, of this disk or another: a backup, a copied directory. Not while it runs. */
   restore(entries: readonly ScanEntry[]): void {
-    this.values.clear();
-    this.order.length = 0;
+    this.image = new DiskImage();
     this.apply({ puts: entries, deletes: [] });
   }
 
@@ -241,9 +247,18 @@ export class Disk {
     return false;
   }
 
+  private onSnapshot<T>(snapshot: number, read: (image: DiskImage) => T): Promise<T> {
+    const image = this.snapshots.get(snapshot);
+    if (image !== undefined && !this.opening) return this.delayed(() => read(image), false);
+    const gone = new Completion<T>();
+    this.later(this.latency(this.profile.read), () => gone.reject(new DiskFailure('the snapshot is gone')));
+    return gone;
+  }
+
   /** What every opening does. */
   private recover(): void {
     this.poisoned = false;
+    this.snapshots.clear();
     if (this.limbo !== undefined) this.apply(this.limbo);
     this.limbo = undefined;
   }
@@ -260,39 +275,8 @@ export class Disk {
   }
 
   private apply(batch: Batch): void {
-    for (const key of batch.deletes) {
-      const text = textOf(key);
-      if (this.values.delete(text)) this.order.splice(this.indexOf(text), 1);
-    }
-    for (const { key, value } of batch.puts) {
-      const text = textOf(key);
-      if (!this.values.has(text)) this.order.splice(this.indexOf(text), 0, text);
-      this.values.set(text, value);
-    }
+    if (this.isShared) this.image = this.image.copy();
+    this.isShared = false;
+    this.image.apply(batch);
   }
-
-  /** Index of the first key at or after `key`. */
-  private indexOf(key: string): number {
-    let from = 0;
-    let to = this.order.length;
-    while (from < to) {
-      const middle = (from + to) >> 1;
-      if ((this.order[middle] as string) < key) from = middle + 1;
-      else to = middle;
-    }
-    return from;
-  }
-}
-
-/** One code unit a byte: strings of it order as the bytes do. */
-function textOf(bytes: Uint8Array): string {
-  let text = '';
-  for (let index = 0; index < bytes.length; index++) text += String.fromCharCode(bytes[index] as number);
-  return text;
-}
-
-function bytesOf(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length);
-  for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
-  return bytes;
 }

@@ -172,8 +172,18 @@ export class VirtualHost implements Host, Endpoint {
     return { entries: engine.startRanges.flatMap(({ from, to }) => disk.read(from, to)) };
   }
 
-  load(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    return this.gated(this.parts.disk.load(keys));
+  load(keys: readonly Uint8Array[], snapshot?: number): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.gated(this.parts.disk.load(keys, snapshot));
+  }
+
+  openSnapshot(id: number): void {
+    this.parts.trace.note(this.parts.machine, 'snapshot', id);
+    this.parts.disk.openSnapshot(id);
+  }
+
+  closeSnapshot(id: number): void {
+    this.parts.trace.note(this.parts.machine, 'snapshot closed', id);
+    this.parts.disk.closeSnapshot(id);
   }
 
   scan(scan: Scan): Promise<readonly ScanEntry[]> {

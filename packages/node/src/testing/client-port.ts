@@ -76,8 +76,10 @@ export async function startPort(options: PortOptions = {}): Promise<Port & { rep
     },
     write: (batch) => storage.write(batch),
     reopen: () => storage.reopen(),
-    load: (keys) => storage.load(keys),
+    load: (keys, snapshot) => storage.load(keys, snapshot),
     scan: (scan) => storage.scan(scan),
+    openSnapshot: (id) => storage.openSnapshot(id),
+    closeSnapshot: (id) => storage.closeSnapshot(id),
     send: (sends) => hub.dispatch(sends),
   });
   const step = (event: Event) => driver.step(event);

@@ -1,7 +1,7 @@
 /**
  * A commit: what will be written in one atomic batch, and what may be told once that is durable.
  */
-import type { Digest, ReplicaId } from '@causeway/crdt';
+import type { Digest, ReplicaId, VersionVector } from '@causeway/crdt';
 import type { Now } from '../environment.js';
 import type { Send } from '../ready.js';
 import type { Slot } from './slot.js';
@@ -32,6 +32,8 @@ export class Commit {
   bytes = 0;
   /** Root digest after this commit; set when sealed. */
   root: Digest | undefined;
+  /** Horizon after this commit, when it moves it. */
+  horizon: VersionVector | undefined;
 
   constructor(readonly number: number) {}
 

@@ -14,7 +14,6 @@ import {
   covers,
   type Dot,
   isClearStable,
-  joinVersionVectors,
   type ReplicaId,
   type VersionVector,
 } from '@causeway/crdt';
@@ -115,8 +114,7 @@ export class Compaction {
           else stayed++;
         }
         for (const slot of slots) store.release(slot);
-        for (const [origin, seq] of joinVersionVectors(store.horizon, stable)) store.horizon.set(origin, seq);
-        store.commitReplicaRecord();
+        store.moveHorizon(stable);
         store.whenDurable(() => then(stayed));
       },
     });

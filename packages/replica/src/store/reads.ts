@@ -13,6 +13,7 @@ import type { SlotCache } from './slot-cache.js';
 
 /** `undefined`: the read failed. */
 type Scanned = (entries: readonly ScanEntry[] | undefined) => void;
+type Valued = (values: readonly (Uint8Array | undefined)[] | undefined) => void;
 
 export class Reads {
   private wantLoads: Slot[] = [];
@@ -21,8 +22,10 @@ export class Reads {
   /** Unreadable for now. */
   private later: Slot[] = [];
   private wantScans: Scan[] = [];
+  private wantValues: Load[] = [];
   private readonly loads = new Map<number, readonly Slot[]>();
   private readonly scans = new Map<number, Scanned>();
+  private readonly valueLoads = new Map<number, Valued>();
   /** Keys of records that were found damaged, also when they have been written since. */
   private readonly damaged = new Set<string>();
   private nextId = 1;
@@ -43,23 +46,34 @@ export class Reads {
   }
 
   /** [from, to) on one snapshot; ends at whichever bound comes first, with at least one entry if there is any. */
-  scan(range: KeyRange, entriesMax: number, bytesMax: number, then: Scanned): void {
+  scan(range: KeyRange, entriesMax: number, bytesMax: number, then: Scanned, snapshot?: number): void {
     const id = this.nextId++;
-    this.wantScans.push({ id, from: range.from, to: range.to, entriesMax, bytesMax });
+    const scan = { id, from: range.from, to: range.to, entriesMax, bytesMax };
+    this.wantScans.push(snapshot === undefined ? scan : { ...scan, snapshot });
     this.scans.set(id, then);
   }
 
+  /** Stored values as they are, past the records in memory. */
+  values(keys: readonly Uint8Array[], then: Valued, snapshot: number): void {
+    const id = this.nextId++;
+    this.wantValues.push({ id, keys, snapshot });
+    this.valueLoads.set(id, then);
+  }
+
   takeLoads(): readonly Load[] {
-    if (this.wantLoads.length === 0 && this.wantSingly.length === 0) return NO_LOADS;
+    if (this.wantLoads.length + this.wantSingly.length + this.wantValues.length === 0) return NO_LOADS;
+    const values = this.wantValues;
+    if (values.length > 0) this.wantValues = [];
     const groups = this.wantSingly.map((slot) => [slot]);
     if (this.wantLoads.length > 0) groups.push(this.wantLoads);
     this.wantLoads = [];
     this.wantSingly = [];
-    return groups.map((slots) => {
+    const loads: Load[] = groups.map((slots) => {
       const id = this.nextId++;
       this.loads.set(id, slots);
       return { id, keys: slots.map((slot) => slot.key) };
     });
+    return values.length === 0 ? loads : [...loads, ...values];
   }
 
   takeScans(): readonly Scan[] {
@@ -70,7 +84,7 @@ export class Reads {
 
   loaded(id: number, values: readonly (Uint8Array | undefined)[]): void {
     const slots = this.loads.get(id);
-    if (slots === undefined) return;
+    if (slots === undefined) return this.valued(id, values);
     this.loads.delete(id);
     slots.forEach((slot, index) => {
       this.fill(slot, values[index]);
@@ -91,7 +105,10 @@ export class Reads {
    */
   failed(id: number, error: unknown): void {
     const slots = this.loads.get(id);
-    if (slots === undefined) return this.scanned(id, undefined);
+    if (slots === undefined) {
+      this.valued(id, undefined);
+      return this.scanned(id, undefined);
+    }
     this.loads.delete(id);
     for (const slot of slots) {
       if (slots.length > 1) {
@@ -105,6 +122,13 @@ export class Reads {
     }
   }
 
+  private valued(id: number, values: readonly (Uint8Array | undefined)[] | undefined): void {
+    const then = this.valueLoads.get(id);
+    if (then === undefined) return;
+    this.valueLoads.delete(id);
+    then(values);
+  }
+
   /** Asks again for what was unreadable. */
   retry(): void {
     for (const slot of this.later) this.wantSingly.push(slot);
@@ -116,8 +140,10 @@ export class Reads {
     this.wantSingly = [];
     this.later = [];
     this.wantScans = [];
+    this.wantValues = [];
     this.loads.clear();
     this.scans.clear();
+    this.valueLoads.clear();
   }
 
   private damage(slot: Slot): void {

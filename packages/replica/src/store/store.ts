@@ -11,7 +11,15 @@
  * - After a failed write nothing of the two discarded commits is left: every slot is dropped and the positions
  *   are read again.
  */
-import { Digest, type Dot, Hasher, HybridClock, type ReplicaId, type VersionVector } from '@causeway/crdt';
+import {
+  Digest,
+  type Dot,
+  Hasher,
+  HybridClock,
+  joinVersionVectors,
+  type ReplicaId,
+  type VersionVector,
+} from '@causeway/crdt';
 import { ByteWriter, CausewayError, ChunkWriter, type RecordDelta, sealValue } from '@causeway/protocol';
 import { assert } from '../assert.js';
 import type { Environment, Now } from '../environment.js';
@@ -32,9 +40,15 @@ import {
   textKey,
 } from './keyspace.js';
 import { Reads } from './reads.js';
-import { decodeIdentity, decodeReplicaRecord, encodeReplicaRecord } from './replica-record.js';
+import {
+  decodeIdentity,
+  decodeReplicaRecord,
+  encodeReplicaRecord,
+  type OriginPosition,
+} from './replica-record.js';
 import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
 import { SlotCache, type SlotTable } from './slot-cache.js';
+import { type Moment, Views } from './views.js';
 
 /** Watches a key range while a scan of it is under way: what changed meanwhile overrides what was scanned. */
 export interface RangeWatch {
@@ -51,6 +65,7 @@ export class Store {
   readonly starts = new Map<ReplicaId, number>();
   readonly durableStarts = new Map<ReplicaId, number>();
   readonly horizon = new Map<ReplicaId, number>();
+  private durableHorizon: VersionVector = new Map();
   clock: HybridClock;
   /** Time of the newest event. */
   now: Now = { monotonic: 0, wall: 0 };
@@ -71,6 +86,7 @@ export class Store {
   private readonly hasher = new Hasher();
   private readonly writer = new ByteWriter(4096);
   readonly reads: Reads;
+  readonly views: Views;
   private readonly slots: SlotCache;
   private readonly watches = new Set<RangeWatch>();
   private forming = new Commit(1);
@@ -90,6 +106,7 @@ export class Store {
     this.clock = new HybridClock(this.self);
     this.slots = new SlotCache(limits.cacheBytesMax);
     this.reads = new Reads(this.slots, env.log);
+    this.views = new Views(this.reads, () => this.moment());
     this.restore(stored);
   }
 
@@ -251,6 +268,13 @@ export class Store {
     this.forming.bytes += key.length;
   }
 
+  /** Says that this replica has compacted up to `stable`, in the same batch as what it drops. */
+  moveHorizon(stable: VersionVector): void {
+    for (const [origin, seq] of joinVersionVectors(this.horizon, stable)) this.horizon.set(origin, seq);
+    this.forming.horizon = new Map(this.horizon);
+    this.commitReplicaRecord();
+  }
+
   /** Forces a commit, for what stands only in the replica record. */
   commitReplicaRecord(): void {
     this.forming.puts.push({ key: REPLICA_KEY, value: EMPTY });
@@ -343,6 +367,7 @@ export class Store {
     this.inFlight = undefined;
     this.durableNumber = commit.number;
     this.durableRoot = commit.root;
+    if (commit.horizon !== undefined) this.durableHorizon = commit.horizon;
     for (const { origin, lastSeq, start } of commit.chunks) {
       this.durable.set(origin, lastSeq);
       this.durableStarts.set(origin, start);
@@ -364,6 +389,7 @@ export class Store {
     this.openChunk = undefined;
     this.slots.clear();
     this.reads.clear();
+    this.views.clear();
     this.watches.clear();
     return lost;
   }
@@ -384,6 +410,7 @@ export class Store {
     }
     this.ownSeq = this.executed.get(this.self) ?? 0;
     for (const [origin, seq] of record.horizon) this.horizon.set(origin, seq);
+    this.durableHorizon = record.horizon;
     this.clock = new HybridClock(this.self, record.clock);
     this.wasReady = record.wasReady;
     this.resultBytes = record.resultBytes;
@@ -394,6 +421,26 @@ export class Store {
 
   versionVector(): VersionVector {
     return this.durable;
+  }
+
+  /** What is durable now. The clock may be ahead of it, which no clock minds. */
+  private moment(): Moment {
+    assert(this.inFlight === undefined, 'a view is taken between two batches');
+    const versionVector = new Map(this.durable);
+    const positions = new Map<ReplicaId, OriginPosition>();
+    for (const [origin, seq] of versionVector) {
+      positions.set(origin, { seq, start: this.durableStarts.get(origin) ?? 0 });
+    }
+    const { physical, logical } = this.clock.last;
+    return {
+      versionVector,
+      positions,
+      ceiling: versionVector,
+      horizon: this.durableHorizon,
+      clock: { physical, logical },
+      root: this.durableRoot,
+      index: undefined,
+    };
   }
 
   private closeChunk(): void {

@@ -86,6 +86,13 @@ export class MemoryStore {
     return counts;
   }
 
+  /** Entries are never changed, so that a copy of the map is one of the store. */
+  snapshot(): MemoryStore {
+    const copy = new MemoryStore();
+    for (const [id, entry] of this.entries) copy.entries.set(id, entry);
+    return copy;
+  }
+
   clone(): MemoryStore {
     const copy = new MemoryStore();
     for (const { key, value } of this.entries.values()) copy.put(key, value);

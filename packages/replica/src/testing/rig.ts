@@ -27,6 +27,7 @@ import { Replica } from '../replica.js';
 import type { Status } from '../status.js';
 import { REPLICA_KEY, START_RANGES } from '../store/keyspace.js';
 import { decodeReplicaRecord, type ReplicaRecord } from '../store/replica-record.js';
+import type { Store } from '../store/store.js';
 import { MemoryStore } from './memory-store.js';
 import { plainResult } from './operations.js';
 
@@ -89,6 +90,8 @@ export class Rig {
   readonly written: Batch[] = [];
   loads: Load[] = [];
   scans: Scan[] = [];
+  /** Open snapshots by their id. */
+  readonly snapshots = new Map<number, MemoryStore>();
   private failed = false;
   private readonly open = new Set<LinkId>();
   private nextSession = 1_000;
@@ -129,6 +132,11 @@ export class Rig {
   /** What the store says of the replica. */
   get record(): ReplicaRecord {
     return decodeReplicaRecord(this.store.get(REPLICA_KEY)!);
+  }
+
+  /** What the replica keeps to itself. */
+  get internals(): { readonly store: Store } {
+    return this.replica as unknown as { readonly store: Store };
   }
 
   get errors(): string[] {
@@ -369,17 +377,26 @@ export class Rig {
   /** The host has made the store trustworthy again. */
   reopen(): void {
     this.failed = false;
+    this.snapshots.clear();
     this.step({ type: 'store-reopened', records: this.stored() });
   }
 
   answerLoad(load: Load): void {
     this.loads = this.loads.filter((held) => held !== load);
-    this.step({ type: 'loaded', id: load.id, values: load.keys.map((key) => this.store.get(key)) });
+    this.step(this.answerOf(load));
   }
 
   answerScan(scan: Scan): void {
     this.scans = this.scans.filter((held) => held !== scan);
-    this.step({ type: 'scanned', id: scan.id, entries: this.store.scan(scan) });
+    this.step(this.answerOf(scan));
+  }
+
+  private answerOf(read: Load | Scan): Event {
+    const { id, snapshot } = read;
+    const store = snapshot === undefined ? this.store : this.snapshots.get(snapshot);
+    if (store === undefined) return { type: 'read-failed', id, error: new Error('the snapshot is gone') };
+    if ('keys' in read) return { type: 'loaded', id, values: read.keys.map((key) => store.get(key)) };
+    return { type: 'scanned', id, entries: store.scan(read) };
   }
 
   failRead(read: Load | Scan): void {
@@ -402,6 +419,7 @@ export class Rig {
     this.failed = false;
     this.loads = [];
     this.scans = [];
+    this.snapshots.clear();
     this.open.clear();
     this.replica = this.openReplica();
     this.pump();
@@ -421,8 +439,10 @@ export class Rig {
         continue;
       }
       for (const send of ready.outbox) this.take(send);
+      for (const id of ready.openSnapshots) this.snapshots.set(id, this.store.snapshot());
       for (const load of ready.loads) this.loads.push(load);
       for (const scan of ready.scans) this.scans.push(scan);
+      for (const id of ready.closeSnapshots) this.snapshots.delete(id);
       if (ready.batch !== undefined) {
         if (this.inFlight !== undefined || this.failed) throw new Error('two batches in flight');
         this.inFlight = ready.batch;
@@ -436,12 +456,12 @@ export class Rig {
     const { replica, now, store } = this;
     const load = this.holdLoads || this.failed ? undefined : this.loads.shift();
     if (load !== undefined) {
-      replica.step({ type: 'loaded', id: load.id, values: load.keys.map((key) => store.get(key)) }, now);
+      replica.step(this.answerOf(load), now);
       return true;
     }
     const scan = this.holdScans || this.failed ? undefined : this.scans.shift();
     if (scan !== undefined) {
-      replica.step({ type: 'scanned', id: scan.id, entries: store.scan(scan) }, now);
+      replica.step(this.answerOf(scan), now);
       return true;
     }
     if (this.inFlight === undefined || this.holdWrites) return false;

@@ -117,7 +117,14 @@ class FakeReplica {
     const { outbox } = this;
     this.outbox = [];
     if (outbox.length === 0 && batch === undefined) return undefined;
-    return { outbox, loads: [], scans: [], ...(batch === undefined ? {} : { batch }) };
+    return {
+      outbox,
+      openSnapshots: [],
+      loads: [],
+      scans: [],
+      closeSnapshots: [],
+      ...(batch === undefined ? {} : { batch }),
+    };
   }
 
   advance(): void {
