@@ -124,33 +124,68 @@ describe('PeerLinks', () => {
   });
 
   test.each([
-    { name: 'bytes that are no message', frame: Buffer.from([0xc1]), code: 1002 },
-    { name: 'an empty frame', frame: Buffer.alloc(0), code: 1002 },
-    { name: 'text', frame: 'hello', code: 1003 },
-    { name: 'another message before the hello', frame: encodePeerMessage({ type: 'bye' }), code: 1002 },
-    { name: 'a frame over the limit', frame: Buffer.alloc((17 << 20) + 1), code: 1009 },
-  ])('that send $name are closed, and others live', async ({ frame, code }) => {
+    {
+      name: 'bytes that are no message',
+      frame: Buffer.from([0xc1]),
+      closed: 1002,
+      code: 'CAUSEWAY_BAD_FRAME',
+    },
+    { name: 'an empty frame', frame: Buffer.alloc(0), closed: 1002, code: 'CAUSEWAY_BAD_FRAME' },
+    { name: 'text', frame: 'hello', closed: 1003, code: 'CAUSEWAY_BAD_FRAME' },
+    {
+      name: 'another message before the hello',
+      frame: encodePeerMessage({ type: 'bye' }),
+      closed: 1002,
+      code: 'CAUSEWAY_BAD_FRAME',
+    },
+    {
+      name: 'a frame over the limit',
+      frame: Buffer.alloc((17 << 20) + 1),
+      closed: 1009,
+      code: 'CAUSEWAY_TOO_LARGE',
+    },
+  ])('that send $name are closed with a warning in one line, and others live', async (bad) => {
     const node = await start();
     const good = await rawPeer(node);
-    const bad = await rawPeer(node);
-    const closed = closeCode(bad);
+    const ws = await rawPeer(node);
+    const closed = closeCode(ws);
 
-    bad.send(frame);
+    for (let i = 0; i < 3; i += 1) ws.send(bad.frame);
 
-    expect(await closed).toBe(code);
+    expect(await closed).toBe(bad.closed);
     expect(await node.event('link-closed')).toMatchObject({ link: 3 });
+    expect(node.log).toEqual([
+      {
+        level: 'warn',
+        fields: { link: 3, code: bad.code, error: expect.any(String) },
+        message: expect.stringContaining('protocol'),
+      },
+    ]);
     good.send(encodePeerMessage(hello));
     expect(await node.event('link-message')).toMatchObject({ link: 1 });
   });
 
-  test('warn of a frame that is no message, with its code', async () => {
+  test('warn of a known peer by its name, and of broken WebSocket frames', async () => {
     const node = await start();
-    const bad = await rawPeer(node);
+    const peer = await rawPeer(node);
+    peer.send(encodePeerMessage(hello));
+    await node.event('link-message');
 
-    bad.send(Buffer.from([0xc1]));
+    (Reflect.get(peer, '_socket') as Socket).write(Buffer.from([0xff, 0xff]));
     await node.event('link-closed');
 
-    expect(node.log).toMatchObject([{ level: 'warn', fields: { code: 'CAUSEWAY_BAD_FRAME', link: 1 } }]);
+    expect(node.log).toMatchObject([
+      { level: 'warn', fields: { code: 'CAUSEWAY_BAD_FRAME', link: 1, peer: hello.replica } },
+    ]);
+  });
+
+  test('say nothing of a link that is merely lost', async () => {
+    const node = await start();
+    const peer = await rawPeer(node);
+    peer.terminate();
+    await node.event('link-closed');
+
+    expect(node.log).toEqual([]);
   });
 
   test('that say no hello in time are closed', async () => {
@@ -166,6 +201,7 @@ describe('PeerLinks', () => {
     vi.advanceTimersByTime(5_000);
 
     expect(await closed).toBe(1002);
+    expect(node.log).toMatchObject([{ level: 'warn', fields: { code: 'CAUSEWAY_BAD_FRAME', link: 1 } }]);
     expect(talking.readyState).toBe(WebSocket.OPEN);
   });
 

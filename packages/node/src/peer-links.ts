@@ -5,7 +5,8 @@
  * - A link that was dialled or opened ends in exactly one link-closed, also after a close by the replica.
  * - Links that peers opened have odd ids; the replica gives its dials even ones. No id is used twice.
  * - The first message of a link is its hello, and comes within HELLO_TIMEOUT_MS.
- * - Nothing that a peer sends is an exception here: what is no message ends its link with 1002.
+ * - Nothing that a peer sends is an exception here: what is no message ends its link with 1002. Whatever a peer
+ *   breaks of the protocol is one warning with a code, and the end of its link.
  * - A peer that does not read costs at most BUFFERED_BYTES_MAX and one frame.
  */
 import type { Server } from 'node:http';
@@ -154,7 +155,10 @@ export class PeerLinks {
     const { id, address } = link;
     link.connection = connection;
     if (this.stopped !== undefined) connection.close(1001, 'the node is stopping');
-    const helloTimer = setTimeout(() => connection.close(1002, 'no hello came in time'), HELLO_TIMEOUT_MS);
+    const helloTimer = setTimeout(
+      () => this.refuse(link, connection, badFrame('no hello came in time')),
+      HELLO_TIMEOUT_MS,
+    );
     this.options.step({ type: 'link-opened', link: id, ...(address === undefined ? {} : { address }) });
     return {
       message: (bytes) => {
@@ -162,7 +166,7 @@ export class PeerLinks {
         if (message === undefined) return;
         if (link.peer === undefined) {
           if (message.type !== 'hello') {
-            connection.close(1002, 'the first message must be a hello');
+            this.refuse(link, connection, badFrame('the first message must be a hello'));
             return;
           }
           clearTimeout(helloTimer);
@@ -170,8 +174,9 @@ export class PeerLinks {
         }
         this.options.step({ type: 'link-message', link: id, message });
       },
-      closed: (reason) => {
+      closed: (reason, violation) => {
         clearTimeout(helloTimer);
+        if (violation !== undefined) this.warn(link, violation);
         this.ended(link, reason);
       },
     };
@@ -181,14 +186,23 @@ export class PeerLinks {
     try {
       return decodePeerMessage(bytes);
     } catch (error) {
-      const code = error instanceof CausewayError ? error.code : 'CAUSEWAY_INTERNAL';
-      this.options.log.warn(
-        { link: link.id, peer: link.peer, code, err: error },
-        'a frame from a peer is no message',
-      );
-      connection.close(1002, code);
+      if (!(error instanceof CausewayError)) throw error;
+      this.refuse(link, connection, error);
       return undefined;
     }
+  }
+
+  private refuse(link: Link, connection: Connection, error: CausewayError): void {
+    this.warn(link, error);
+    connection.close(1002, error.message);
+  }
+
+  /** Without the stack, which says nothing of the peer: there may be many of these. */
+  private warn({ id, peer }: Link, { code, message }: CausewayError): void {
+    this.options.log.warn(
+      { link: id, ...(peer === undefined ? {} : { peer }), code, error: message },
+      'a peer does not keep to the protocol: its link is closed',
+    );
   }
 
   private ended(link: Link, reason: string): void {
@@ -214,4 +228,8 @@ function addBytes(sums: Map<ReplicaId, PeerBytes>, peer: ReplicaId, connection: 
   sum.sent += connection.bytesSent;
   sum.received += connection.bytesReceived;
   sums.set(peer, sum);
+}
+
+function badFrame(message: string): CausewayError {
+  return new CausewayError('CAUSEWAY_BAD_FRAME', message);
 }

@@ -13,7 +13,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ERRORS, type ErrorCode } from '@causeway/protocol';
+import { CausewayError, ERRORS, type ErrorCode } from '@causeway/protocol';
 import { type ClientOptions, type RawData, type ServerOptions, WebSocket, WebSocketServer } from 'ws';
 
 /**
@@ -27,7 +27,8 @@ const COMMON = { perMessageDeflate: false, closeTimeout: 1_000 } satisfies Serve
 export interface ConnectionHandlers {
   /** A frame; possibly a view into a larger buffer. Must not throw. */
   message(bytes: Uint8Array): void;
-  closed(reason: string): void;
+  /** `violation`: what of the protocol the other side has broken, if that was it. */
+  closed(reason: string, violation?: CausewayError): void;
 }
 
 export interface ConnectionLimits {
@@ -63,6 +64,7 @@ export class Connection {
   /** The system took not all of what earlier turns have sent. */
   private blocked = false;
   private endReason: string | undefined;
+  private violation: CausewayError | undefined;
 
   constructor(
     private readonly ws: WebSocket,
@@ -135,14 +137,26 @@ export class Connection {
     ws.on('message', (data: RawData, isBinary: boolean) => {
       if (ws.readyState !== WebSocket.OPEN) return;
       if (isBinary) handlers.message(data as Buffer);
-      else this.close(1003, 'binary frames only');
+      else {
+        this.violation ??= new CausewayError('CAUSEWAY_BAD_FRAME', 'a text frame: binary frames only');
+        this.close(1003, 'binary frames only');
+      }
     });
-    ws.on('error', (error: Error) => {
+    ws.on('error', (error: NodeJS.ErrnoException) => {
       this.endReason ??= error.message;
+      this.violation ??= this.violationOf(error);
     });
     ws.on('close', (code: number, reason: Buffer) => {
-      handlers.closed(this.endReason ?? describeClose(code, reason.toString('utf8')));
+      handlers.closed(this.endReason ?? describeClose(code, reason.toString('utf8')), this.violation);
     });
+  }
+
+  private violationOf({ code = '', message }: NodeJS.ErrnoException): CausewayError | undefined {
+    if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
+      const { frameBytesMax } = this.limits;
+      return new CausewayError('CAUSEWAY_TOO_LARGE', `a frame of more than ${frameBytesMax} bytes`);
+    }
+    return code.startsWith('WS_ERR_') ? new CausewayError('CAUSEWAY_BAD_FRAME', message) : undefined;
   }
 }
 
