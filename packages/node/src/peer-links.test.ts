@@ -1,11 +1,14 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { replicaId } from '@causeway/crdt';
 import {
   encodePeerMessage,
   PEER_PROTOCOL_VERSION,
   PEER_SUBPROTOCOL,
   type PeerHello,
+  type PeerMessage,
 } from '@causeway/protocol';
 import type { Event } from '@causeway/replica';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -244,6 +247,33 @@ describe('PeerLinks', () => {
     expect(node.events).toHaveLength(2);
   });
 
+  test('hold the bytes of what waits for a peer that does not read, and not the buffers around them', async () => {
+    const node = await start();
+    const peer = await rawPeer(node);
+    const { link } = await node.event('link-opened');
+    (Reflect.get(peer, '_socket') as Socket).pause();
+    const chunks = (bytes: number): PeerMessage => ({
+      type: 'chunks',
+      origin: hello.replica,
+      durableAt: 0,
+      chunks: [new Uint8Array(bytes)],
+    });
+    // First what fills the sockets, so that everything after it waits.
+    node.links.send(link, chunks(8 << 20));
+    await new Promise((resolve) => setImmediate(resolve));
+    const before = arrayBufferBytes();
+
+    for (let i = 0; i < 500; i += 1) {
+      // To another peer, say: the encoder goes on with what is left of the array that it took for it.
+      encodePeerMessage(chunks(200 << 10));
+      node.links.send(link, { ...hello, start: i });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+
+    expect(node.events).toHaveLength(1);
+    expect(arrayBufferBytes() - before).toBeLessThan(8 << 20);
+  });
+
   test('count the bytes of each peer, also of links that have ended', async () => {
     const node = await start();
     const peer = await rawPeer(node);
@@ -295,6 +325,13 @@ describe('PeerLinks', () => {
     await expect(fetch(eu.address.replace('ws', 'http'))).rejects.toThrow();
   });
 });
+
+/** What is alive, without the garbage. */
+function arrayBufferBytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().arrayBuffers;
+}
 
 async function plainHttp(): Promise<string> {
   const server = createServer((_request, response) => response.end('hello'));
