@@ -15,6 +15,8 @@ import { freePorts } from './ports.js';
 export interface ClusterOptions {
   /** Different names of regions, one node each. */
   readonly regions: readonly string[];
+  /** Those of them that are not started with the others: they join when the caller starts them. */
+  readonly later?: readonly string[];
   /** One-way delay of every link, or of each by the regions that it connects. Milliseconds, default 0. */
   readonly delayMs?: number | ((from: string, to: string) => number);
   /** Further settings of every link. */
@@ -46,9 +48,9 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-/** Starts all regions at once; resolves when their ports are open, and `untilReady` when they take requests. */
+/** Starts all regions at once, but for those that come later; resolves when their ports are open, and `untilReady` when they take requests. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { regions, directory, flags = [], nodeFlags = [] } = options;
+  const { regions, later = [], directory, flags = [], nodeFlags = [] } = options;
   const ports = await portsOf(options);
   const peers = regions.map((region, index) => ({
     region,
@@ -62,7 +64,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         region,
         data: join(root, region),
         ports: ports[index]!,
-        peers: links.seedsOf(region),
+        // A seed that is not there yet would keep an empty node waiting.
+        peers: links.seedsOf(region, later.includes(region) ? [] : later),
         advertise: links.advertisedBy(region),
         flags: typeof flags === 'function' ? flags(region) : flags,
         nodeFlags,
@@ -70,7 +73,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   );
   const cluster = new LocalCluster(nodes, links, root, directory === undefined);
   try {
-    await Promise.all(nodes.map((node) => node.start()));
+    await Promise.all(nodes.map((node) => !later.includes(node.region) && node.start()));
   } catch (error) {
     await cluster.stop();
     throw error;

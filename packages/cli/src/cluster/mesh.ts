@@ -51,10 +51,10 @@ export class Mesh {
     return mesh;
   }
 
-  /** URLs at which `region` dials all others. */
-  seedsOf(region: string): string[] {
+  /** URLs at which `region` dials all others but those in `except`. */
+  seedsOf(region: string, except: readonly string[] = []): string[] {
     return [...this.doors.keys()]
-      .filter((other) => other !== region)
+      .filter((other) => other !== region && !except.includes(other))
       .map((other) => `ws://${this.link(region, other).address}`);
   }
 
