@@ -76,7 +76,6 @@ function everyMessage(): PeerMessage[] {
       members,
     },
     { type: 'heard', seq: 12, start: 99, versionVector },
-    { type: 'accept' },
     { type: 'refuse', code: 'CAUSEWAY_AMNESIA', message: 'more than you have' },
     { type: 'subscribe', origin: us, after: 0 },
     { type: 'unsubscribe', origin: us },

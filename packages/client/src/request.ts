@@ -4,7 +4,7 @@
  *
  * Invariant: a request is settled once; what comes after is ignored.
  */
-import { CausewayError, type Operation, type Result, type WatchFilter } from '@causeway/protocol';
+import { CausewayError, isRead, type Operation, type Result, type WatchFilter } from '@causeway/protocol';
 import type { WatchSink } from './executor.js';
 
 /** What a request weighs beside its keys and values: objects and promises. Bytes. */
@@ -149,19 +149,6 @@ function interrupted(cause: CausewayError): CausewayError {
     `the watch has ended, changes may have been missed: watch again, then read (${cause.message})`,
     { cause },
   );
-}
-
-function isRead(operation: Operation): boolean {
-  switch (operation.op) {
-    case 'register.get':
-    case 'set.has':
-    case 'set.size':
-    case 'set.values':
-    case 'counter.get':
-      return true;
-    default:
-      return false;
-  }
 }
 
 function weigh(operation: Operation): number {

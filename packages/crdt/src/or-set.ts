@@ -137,11 +137,6 @@ export function compactElement(
   return { adds, removals };
 }
 
-/** Whether the record says nothing and need not be stored. */
-export function isEmptyElement(state: SetElement): boolean {
-  return state.adds.length === 0 && state.removals.length === 0;
-}
-
 /** Adds the element to a digest: one hash per live dot. What compaction may drop adds nothing. */
 export function addElementDigest(
   digest: Digest,

@@ -7,7 +7,7 @@
  * - Every promise is settled, at the latest by `close`.
  */
 import { createDatabase, type Database, type Executor, type WatchSink } from '@causeway/client';
-import { CausewayError, type Operation, type Result, type WatchFilter } from '@causeway/protocol';
+import { CausewayError, isRead, type Operation, type Result, type WatchFilter } from '@causeway/protocol';
 import type { SessionId } from '@causeway/replica';
 import type { LocalDatabaseHandle, LocalDatabaseOptions } from './client-facing.js';
 import type { SessionHandler, SessionSend } from './session-hub.js';
@@ -154,16 +154,8 @@ export class LocalExecutor implements Executor, SessionHandler {
   }
 }
 
-const READS: ReadonlySet<Operation['op']> = new Set([
-  'register.get',
-  'set.has',
-  'set.size',
-  'set.values',
-  'counter.get',
-]);
-
 function forgotten(operations: readonly Operation[], cause: CausewayError): CausewayError {
-  if (operations.every(({ op }) => READS.has(op))) return cause;
+  if (operations.every(isRead)) return cause;
   const message =
     'the node was closed while the operation was under way: it may or may not have taken effect';
   return new CausewayError('CAUSEWAY_OUTCOME_UNKNOWN', message, { cause });

@@ -33,6 +33,20 @@ export type Operation =
   | { readonly op: 'counter.get'; readonly key: string }
   | { readonly op: 'counter.reset'; readonly key: string };
 
+/** Operations that change nothing. */
+export function isRead({ op }: { readonly op: Operation['op'] }): boolean {
+  switch (op) {
+    case 'register.get':
+    case 'set.has':
+    case 'set.size':
+    case 'set.values':
+    case 'counter.get':
+      return true;
+    default:
+      return false;
+  }
+}
+
 /** Result of the operation at the same index. */
 export type Result =
   /** register.get; absent value: the key is not there. */

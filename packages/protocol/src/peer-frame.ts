@@ -29,7 +29,6 @@ import { PEER_PROTOCOL_VERSION } from './version.js';
 
 const HELLO = 1;
 const HEARD = 2;
-const ACCEPT = 3;
 const REFUSE = 4;
 const SUBSCRIBE = 5;
 const UNSUBSCRIBE = 6;
@@ -66,8 +65,6 @@ function fieldsOf(message: PeerMessage): readonly unknown[] {
       ];
     case 'heard':
       return [HEARD, message.seq, message.start, flatVector(message.versionVector)];
-    case 'accept':
-      return [ACCEPT];
     case 'refuse':
       return [REFUSE, message.code, message.message.slice(0, MESSAGE_LENGTH_MAX)];
     case 'subscribe':
@@ -128,9 +125,6 @@ export function decodePeerMessage(bytes: Uint8Array): PeerMessage {
         start: integerAt(fields, 2),
         versionVector: vectorOf(fields[3]),
       };
-    case ACCEPT:
-      count(fields, 1);
-      return { type: 'accept' };
     case REFUSE:
       count(fields, 3);
       return { type: 'refuse', code: textOf(fields[1], 128), message: textOf(fields[2], MESSAGE_LENGTH_MAX) };

@@ -33,7 +33,6 @@ const samples: readonly PeerMessage[] = [
     members,
   },
   { type: 'heard', seq: 12, start: 99, versionVector: new Map([[US, 1]]) },
-  { type: 'accept' },
   { type: 'refuse', code: 'CAUSEWAY_AMNESIA', message: 'more than you have' },
   { type: 'subscribe', origin: US, after: 0 },
   { type: 'unsubscribe', origin: US },

@@ -4,7 +4,6 @@
  *
  *   [1, version, replica, region, start, address, vv, vv (horizon), members]   hello, first in each direction
  *   [2, seq, start, vv]                heard: what the sender knows of the receiver
- *   [3]                                accept
  *   [4, code, message]                 refuse
  *   [5, origin, after]                 subscribe
  *   [6, origin]                        unsubscribe
@@ -65,7 +64,6 @@ export type PeerMessage =
       readonly start: number;
       readonly versionVector: VersionVector;
     }
-  | { readonly type: 'accept' }
   | { readonly type: 'refuse'; readonly code: string; readonly message: string }
   /** Send the chunks of `origin` that hold seqs above `after`. */
   | { readonly type: 'subscribe'; readonly origin: ReplicaId; readonly after: number }

@@ -6,7 +6,7 @@
  * one is executed.
  */
 import { dominates, type ReplicaId, seqOf } from '@causeway/crdt';
-import { CausewayError } from '@causeway/protocol';
+import { CausewayError, isRead } from '@causeway/protocol';
 import { assert, unreachable } from './assert.js';
 import type { Environment, Millis, Now, ReplicaConfig } from './environment.js';
 import type { Event, StoredReplica } from './events.js';
@@ -152,8 +152,7 @@ export class Replica {
     switch (event.type) {
       case 'request': {
         // An answer that is to be kept has to be written.
-        const onlyReads =
-          event.idempotency === undefined && event.operations.every(({ op }) => READS.has(op));
+        const onlyReads = event.idempotency === undefined && event.operations.every(isRead);
         const refusal = this.refusal(onlyReads);
         if (refusal === undefined) this.requests.add(event);
         else this.requests.fail(event.session, event.request, refusal);
@@ -459,14 +458,6 @@ export class Replica {
 
 /** Jobs that make jobs are run within one poll, so many deep; the rest with the next event. */
 const TURNS_MAX = 8;
-
-const READS: ReadonlySet<string> = new Set([
-  'register.get',
-  'set.has',
-  'set.size',
-  'set.values',
-  'counter.get',
-]);
 
 function purgesOf({ entries }: StoredReplica): string[] {
   return entries.filter(({ key }) => key[0] === KIND.purge).map(({ key }) => textOfKey(key));

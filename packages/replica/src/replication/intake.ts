@@ -28,8 +28,6 @@ export interface Source {
   readonly replica: ReplicaId;
   /** Newest report of the neighbour. */
   report(): VersionVector;
-  /** Round trip, ms; infinite while unknown. */
-  roundTripMs(): number;
   send(message: PeerMessage): void;
 }
 
@@ -285,17 +283,12 @@ export class Intake {
     for (const source of this.sources.values()) {
       if (
         usable(source) !== undefined &&
-        (best === undefined || this.isBetter(inflow.origin, source, best))
+        (best === undefined || seqOf(source.report(), inflow.origin) > seqOf(best.report(), inflow.origin))
       ) {
         best = source;
       }
     }
     return best;
-  }
-
-  private isBetter(origin: ReplicaId, a: Source, b: Source): boolean {
-    const ahead = seqOf(a.report(), origin) - seqOf(b.report(), origin);
-    return ahead > 0;
   }
 
   private subscribe(inflow: Inflow, source: Source | undefined): void {

@@ -77,10 +77,6 @@ export class Link implements Source {
     if (this.samples.length > SAMPLES) this.samples.shift();
   }
 
-  roundTripMs(): number {
-    return this.best?.roundTripMs ?? Number.POSITIVE_INFINITY;
-  }
-
   /** The peer's wall clock minus this node's, ms; undefined until measured. */
   get offsetMs(): number | undefined {
     return this.best?.offsetMs;

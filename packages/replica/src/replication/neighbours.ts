@@ -248,7 +248,6 @@ export class Neighbours {
       case 'pong':
         if (link.challenge?.ping === message.id) link.challenge.answered = true;
         return link.measured(message.wall, message.receivedAt, now.wall);
-      case 'accept':
       case 'bye':
         return;
     }

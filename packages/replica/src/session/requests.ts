@@ -9,6 +9,7 @@
  */
 import {
   CausewayError,
+  isRead,
   type KeyType,
   type Operation,
   type RecordDelta,
@@ -27,7 +28,7 @@ import {
   TRANSACTION_BYTES_MAX,
 } from '../limits.js';
 import { Changes } from '../store/changes.js';
-import { resultExpiryKey } from '../store/keyspace.js';
+import { NO_BYTES, resultExpiryKey } from '../store/keyspace.js';
 import type { ElementSlot, ResultSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { Watches } from '../store/watches.js';
@@ -35,22 +36,29 @@ import { KeyListing, type ListRequest } from './listing.js';
 import { SetRead } from './set-read.js';
 import { bytesOfResult, type PlannedOperation, Transaction } from './transaction.js';
 
-const EMPTY = new Uint8Array(0);
 /** Stamp, dots and lengths of a record in a chunk, roughly. */
 const RECORD_HEAD_BYTES = 32;
 
-interface Waiting {
+interface WaitingTransaction {
+  readonly type: 'transaction';
   readonly session: SessionId;
   readonly request: number;
   readonly bytes: number;
   readonly plan: readonly PlannedOperation[];
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | undefined;
   readonly result: ResultSlot | undefined;
-  /** Instead of a plan. */
-  readonly task: (() => void) | undefined;
   /** It takes no room in a commit. */
   readonly readsOnly: boolean;
 }
+
+interface WaitingListing {
+  readonly type: 'listing';
+  readonly session: SessionId;
+  readonly request: number;
+  readonly listing: KeyListing;
+}
+
+type Waiting = WaitingTransaction | WaitingListing;
 
 export class Requests {
   private queue: Waiting[] = [];
@@ -87,13 +95,13 @@ export class Requests {
     }
     this.bytes += bytes;
     this.queue.push({
+      type: 'transaction',
       session,
       request,
       bytes,
       plan: this.planAll(operations),
       idempotency,
       result: idempotency === undefined ? undefined : this.store.result(idempotency.key),
-      task: undefined,
       readsOnly: idempotency === undefined && operations.every(isRead),
     });
   }
@@ -102,20 +110,7 @@ export class Requests {
   list(asked: ListRequest, now: Now): void {
     const { session, request } = asked;
     const listing = new KeyListing(this.store, asked, now, () => this.listings.delete(listing));
-    const task = () => {
-      this.listings.add(listing);
-      listing.start();
-    };
-    this.queue.push({
-      session,
-      request,
-      bytes: 0,
-      plan: [],
-      idempotency: undefined,
-      result: undefined,
-      task,
-      readsOnly: true,
-    });
+    this.queue.push({ type: 'listing', session, request, listing });
   }
 
   /** Executes what is ready, in order, until the commit is full. */
@@ -126,16 +121,19 @@ export class Requests {
     let kept = 0;
     for (let i = 0; i < queue.length; i++) {
       const waiting = queue[i]!;
-      const hasRoom = waiting.readsOnly || !this.store.full;
-      if (!hasRoom || blocked?.has(waiting.session) === true || !this.isReady(waiting)) {
+      if (blocked?.has(waiting.session) === true || !this.canRun(waiting)) {
         blocked ??= new Set();
         blocked.add(waiting.session);
         queue[kept++] = waiting;
         continue;
       }
-      this.bytes -= waiting.bytes;
-      if (waiting.task === undefined) this.run(waiting, now);
-      else waiting.task();
+      if (waiting.type === 'transaction') {
+        this.bytes -= waiting.bytes;
+        this.run(waiting, now);
+      } else {
+        this.listings.add(waiting.listing);
+        waiting.listing.start();
+      }
     }
     queue.length = kept;
   }
@@ -144,6 +142,7 @@ export class Requests {
   readAgain(): void {
     this.listAgain();
     this.queue = this.queue.map((waiting) => {
+      if (waiting.type === 'listing') return waiting;
       for (const { read } of waiting.plan) read?.close();
       return { ...waiting, plan: waiting.plan.map(({ operation }) => this.planOf(operation)) };
     });
@@ -160,12 +159,12 @@ export class Requests {
     this.queue = [];
     this.bytes = 0;
     for (const waiting of queue) {
-      for (const { read } of waiting.plan) read?.close();
+      if (waiting.type === 'transaction') for (const { read } of waiting.plan) read?.close();
       this.fail(waiting.session, waiting.request, error);
     }
   }
 
-  /** Nobody waits for the session's replies any more; what it asked for is done all the same. */
+  /** Answers a request that is not executed. */
   fail(session: SessionId, request: number, error: CausewayError): void {
     this.store.send({ type: 'failure', session, request, error });
   }
@@ -211,7 +210,12 @@ export class Requests {
     }
   }
 
-  private isReady({ plan, result }: Waiting): boolean {
+  private canRun(waiting: Waiting): boolean {
+    if (waiting.type === 'listing') return true;
+    return (waiting.readsOnly || !this.store.full) && this.isReady(waiting);
+  }
+
+  private isReady({ plan, result }: WaitingTransaction): boolean {
     if (result !== undefined && !isKnown(result)) return false;
     for (const planned of plan) {
       if (!isKnown(planned.slot)) return false;
@@ -241,7 +245,7 @@ export class Requests {
     return true;
   }
 
-  private run(waiting: Waiting, now: Now): void {
+  private run(waiting: WaitingTransaction, now: Now): void {
     const { session, request, plan } = waiting;
     try {
       const { results, commit } = this.answer(waiting, now);
@@ -260,7 +264,7 @@ export class Requests {
     if (waiting.result !== undefined) this.store.release(waiting.result);
   }
 
-  private answer(waiting: Waiting, now: Now): { results: readonly Result[]; commit: number } {
+  private answer(waiting: WaitingTransaction, now: Now): { results: readonly Result[]; commit: number } {
     const { plan, idempotency, result } = waiting;
     checkReadable(plan, result);
     if (idempotency !== undefined && result?.stored !== undefined) {
@@ -305,7 +309,7 @@ export class Requests {
     this.store.touch(slot);
     const bytes = key.length + fingerprint.length + bytesOfResults(results);
     slot.stored = { fingerprint, at: now.wall, results, bytes };
-    this.store.put(resultExpiryKey(now.wall + this.store.limits.resultRetentionMs, key), EMPTY);
+    this.store.put(resultExpiryKey(now.wall + this.store.limits.resultRetentionMs, key), NO_BYTES);
     this.store.resultBytes += bytes;
   }
 
@@ -370,19 +374,6 @@ function commitOf(plan: readonly PlannedOperation[]): number {
     for (const element of elements) newest = Math.max(newest, element.dirty);
   }
   return newest;
-}
-
-function isRead({ op }: Operation): boolean {
-  switch (op) {
-    case 'register.get':
-    case 'set.has':
-    case 'set.size':
-    case 'set.values':
-    case 'counter.get':
-      return true;
-    default:
-      return false;
-  }
 }
 
 function typeOf({ op }: Operation): KeyType {

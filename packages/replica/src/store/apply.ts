@@ -21,13 +21,12 @@ import {
   type VersionVector,
 } from '@causeway/crdt';
 import type { Now } from '../environment.js';
-import { detached, expiryKey, garbageKey, KIND, textKey } from './keyspace.js';
+import { detached, expiryKey, garbageKey, KIND, NO_BYTES, textKey } from './keyspace.js';
 import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot } from './slot.js';
 import type { Store } from './store.js';
 
 /** An empty version vector. */
 export const NOTHING: VersionVector = new Map();
-const EMPTY = new Uint8Array(0);
 const neverStable = () => false;
 
 /** What a set's elements are seen through. */
@@ -44,9 +43,9 @@ export function applyRegister(store: Store, slot: RegisterSlot, register: Regist
   slot.register = withOwnValue(joined);
   slot.expired = joined.expiresAt !== undefined && joined.expiresAt <= now.wall;
   if (isDeadRegister(joined, now.wall)) {
-    store.put(garbageKey(joined.dot.replica, joined.dot.seq, slot.key), EMPTY);
+    store.put(garbageKey(joined.dot.replica, joined.dot.seq, slot.key), NO_BYTES);
   } else if (joined.expiresAt !== undefined) {
-    store.put(expiryKey(joined.expiresAt, slot.key), EMPTY);
+    store.put(expiryKey(joined.expiresAt, slot.key), NO_BYTES);
     store.expiryWanted(joined.expiresAt);
   }
   return true;
@@ -69,7 +68,7 @@ export function applyElement(store: Store, set: SetSlot, slot: ElementSlot, delt
   if (after === before) return 0;
   store.touch(slot);
   slot.state = after;
-  for (const { by } of delta.removals) store.put(garbageKey(by.replica, by.seq, slot.key), EMPTY);
+  for (const { by } of delta.removals) store.put(garbageKey(by.replica, by.seq, slot.key), NO_BYTES);
   const change = Number(isLive(after, through)) - Number(isLive(before, through));
   if (change !== 0) resize(store, set, slot, change);
   return change;
@@ -111,10 +110,10 @@ export function applyClear(store: Store, set: SetSlot, clear: SetClear): void {
   }
   // Where the clear covers all of it, nothing is left; else the purge has to count.
   const known = dominates(joined.through, seen);
-  const purge = { cursor: EMPTY, counted: 0, seen };
+  const purge = { cursor: NO_BYTES, counted: 0, seen };
   set.meta = known ? { clear: joined, size: 0, purge } : { clear: joined, purge };
-  store.put(textKey(KIND.purge, set.userKey), EMPTY);
-  for (const [replica, seq] of clear.by) store.put(garbageKey(replica, seq, set.key), EMPTY);
+  store.put(textKey(KIND.purge, set.userKey), NO_BYTES);
+  for (const [replica, seq] of clear.by) store.put(garbageKey(replica, seq, set.key), NO_BYTES);
   store.purgeWanted(set.userKey);
 }
 
@@ -124,7 +123,7 @@ export function applyCounter(store: Store, slot: CounterSlot, entries: readonly 
   store.touch(slot);
   slot.counter = joined;
   for (const { by } of entries) {
-    if (by !== undefined) store.put(garbageKey(by.replica, by.seq, slot.key), EMPTY);
+    if (by !== undefined) store.put(garbageKey(by.replica, by.seq, slot.key), NO_BYTES);
   }
   return true;
 }

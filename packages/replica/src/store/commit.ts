@@ -28,6 +28,8 @@ export class Commit {
   readonly after: Send[] = [];
   /** Run when durable, after `durable` positions have moved and before anything else is executed. */
   readonly whenDurable: ((now: Now) => void)[] = [];
+  /** Written also when nothing but the replica record is in it. */
+  forced = false;
   /** Rough size of the batch. */
   bytes = 0;
   /** Root digest after this commit; set when sealed. */
@@ -39,6 +41,7 @@ export class Commit {
 
   get empty(): boolean {
     return (
+      !this.forced &&
       this.touched.length === 0 &&
       this.puts.length === 0 &&
       this.deletes.length === 0 &&

@@ -9,14 +9,12 @@
 import type { ReplicaId } from '@causeway/crdt';
 import type { Now } from '../environment.js';
 import { SCAN_BYTES, type Schedule } from './job.js';
-import { dueRange, garbageKey, KIND, kindRange, restOfTimedKey, timeOfKey } from './keyspace.js';
+import { dueRange, garbageKey, KIND, kindRange, NO_BYTES, restOfTimedKey, timeOfKey } from './keyspace.js';
 import type { RegisterSlot } from './slot.js';
 import type { Store } from './store.js';
 
 /** After a scan that failed. */
 const RETRY_MS = 1_000;
-const EMPTY = new Uint8Array(0);
-
 export class Expiry {
   private nextExpiry = 0;
   /** Earliest expiry told since the last search began. */
@@ -90,7 +88,7 @@ export class Expiry {
     if (register === undefined || slot.expired || register.expiresAt !== at) return;
     this.store.touch(slot);
     slot.expired = true;
-    this.store.put(garbageKey(register.dot.replica, register.dot.seq, slot.key), EMPTY);
+    this.store.put(garbageKey(register.dot.replica, register.dot.seq, slot.key), NO_BYTES);
     // The dot may be stable already, and its evidence is new: a pass under way has not seen it on disk.
     const { replica } = register.dot;
     this.store.whenDurable(() => this.onEvidence(replica));

@@ -44,6 +44,9 @@ export interface KeyRange {
   readonly to: Uint8Array;
 }
 
+/** The value of a key that says everything. */
+export const NO_BYTES = new Uint8Array(0);
+
 const encoder = new TextEncoder();
 // Keys are not sealed: a damaged one names a record that is not there, which harms nobody.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });

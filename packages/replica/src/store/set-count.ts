@@ -18,7 +18,7 @@ import type { Now } from '../environment.js';
 import type { ScanEntry } from '../events.js';
 import { clearedThrough } from './apply.js';
 import { SCAN_BYTES, type Schedule } from './job.js';
-import { bytesText, elementRange, splitElementKey } from './keyspace.js';
+import { bytesText, elementRange, NO_BYTES, splitElementKey } from './keyspace.js';
 import { ElementSlot, type SetSlot } from './slot.js';
 import type { RangeWatch, Store } from './store.js';
 
@@ -86,7 +86,7 @@ export class SetCount {
     const counted = purge.counted + live;
     set.meta =
       through === undefined
-        ? { ...set.meta, size: counted, purge: { ...purge, cursor: new Uint8Array(0), counted: 0 } }
+        ? { ...set.meta, size: counted, purge: { ...purge, cursor: NO_BYTES, counted: 0 } }
         : { ...set.meta, purge: { ...purge, cursor: through, counted } };
   }
 }

@@ -35,6 +35,7 @@ import {
   IDENTITY_KEY,
   KIND,
   logKey,
+  NO_BYTES,
   REPLICA_KEY,
   splitElementKey,
   textKey,
@@ -277,7 +278,7 @@ export class Store {
 
   /** Forces a commit, for what stands only in the replica record. */
   commitReplicaRecord(): void {
-    this.forming.puts.push({ key: REPLICA_KEY, value: EMPTY });
+    this.forming.forced = true;
   }
 
   /** Hands out `send` once everything that `slots` hold is durable. */
@@ -338,7 +339,7 @@ export class Store {
       this.root.add(counted);
       slot.counted = counted;
       // What is written over a damaged record lacks what that held: reads of it go on being refused.
-      if (slot.corrupt) puts.push({ key: damagedKey(slot.key), value: EMPTY });
+      if (slot.corrupt) puts.push({ key: damagedKey(slot.key), value: NO_BYTES });
       if (slot.absent) {
         deletes.push(slot.key);
         continue;
@@ -351,7 +352,7 @@ export class Store {
     }
     for (const chunk of commit.chunks)
       puts.push({ key: logKey(chunk.origin, chunk.firstSeq), value: chunk.bytes });
-    for (const put of commit.puts) if (put.value !== EMPTY) puts.push(put);
+    for (const put of commit.puts) puts.push(put);
     commit.root = new Digest();
     commit.root.set(this.root);
     puts.push({ key: REPLICA_KEY, value: this.replicaRecord() });
@@ -417,10 +418,6 @@ export class Store {
     this.reads.restore(stored.entries);
     this.root.set(record.root);
     this.durableRoot = record.root;
-  }
-
-  versionVector(): VersionVector {
-    return this.durable;
   }
 
   /** What is durable now. The clock may be ahead of it, which no clock minds. */
@@ -494,8 +491,6 @@ export class Store {
     return slot;
   }
 }
-
-const EMPTY = new Uint8Array(0);
 
 /** Of a key that was deleted and put again the put is what came later: deletes are of what was found on disk. */
 function withoutPuts(deletes: Uint8Array[], puts: readonly { key: Uint8Array }[]): Uint8Array[] {
