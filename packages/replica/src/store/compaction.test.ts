@@ -51,6 +51,24 @@ describe('compaction', () => {
     expect(leftovers(node)).toEqual({});
   });
 
+  test('two clears go together, although a member comes when the first of them is stable', () => {
+    const { node, peer } = pair();
+    const away = new ScriptedPeer(node, 'ap').dials();
+    node.run(add('k', 'x'));
+    node.run(clear('k'));
+    peer.writes(clears('k'));
+    peer.catchesUp();
+    away.acks(new Map([[node.id, 2]]));
+    node.pass(5_000);
+    const late = new ScriptedPeer(node, 'sa').dials();
+    away.dials().catchesUp();
+    late.acks(new Map([[peer.id, 1]]));
+    node.pass(5_000);
+    expect(leftovers(node)).toMatchObject({ s: 1 });
+    settle(node, peer.dials(), away.dials(), late.dials());
+    expect(leftovers(node)).toEqual({});
+  });
+
   test('a node that has never met another drops nothing: one may still join', () => {
     const node = new Rig();
     node.run(put('k', 1));

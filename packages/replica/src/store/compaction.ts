@@ -21,7 +21,7 @@ import type { Now } from '../environment.js';
 import type { ScanEntry } from '../events.js';
 import { clearedThrough } from './apply.js';
 import { SCAN_BYTES, type Schedule } from './job.js';
-import { concat, garbageRange, type KeyRange, recordKeyOfGarbage } from './keyspace.js';
+import { concat, dotOfGarbage, garbageRange, type KeyRange, recordKeyOfGarbage } from './keyspace.js';
 import { CounterSlot, ElementSlot, RegisterSlot, SetSlot, type Slot } from './slot.js';
 import type { Store } from './store.js';
 
@@ -110,7 +110,8 @@ export class Compaction {
         store.clock.observe({ physical: now.wall, logical: 0 }, now.wall);
         let stayed = 0;
         for (const { key, slot, set } of found) {
-          if (slot === undefined || this.compactRecord(slot, set, isStable, now)) store.delete(key);
+          if (slot === undefined || this.compactRecord(slot, set, dotOfGarbage(key), isStable, now))
+            store.delete(key);
           else stayed++;
         }
         for (const slot of slots) store.release(slot);
@@ -124,6 +125,7 @@ export class Compaction {
   private compactRecord(
     slot: Slot,
     set: SetSlot | undefined,
+    by: Dot,
     isStable: (dot: Dot) => boolean,
     now: Now,
   ): boolean {
@@ -153,7 +155,8 @@ export class Compaction {
       const { clear, purge } = slot.meta;
       if (clear === undefined) return true;
       if (purge !== undefined) return false;
-      if (!isClearStable(clear, isStable)) return true;
+      // By the time that the others are stable too, a member may have come for whom this one is not.
+      if (!isClearStable(clear, isStable)) return clear.by.get(by.replica) !== by.seq;
       store.touch(slot);
       const { clear: _gone, ...rest } = slot.meta;
       slot.meta = rest;

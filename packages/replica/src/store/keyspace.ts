@@ -20,7 +20,7 @@
  *   'i' 0                                     → identity · 'i' 1 → replica record
  */
 
-import type { ReplicaId } from '@causeway/crdt';
+import type { Dot, ReplicaId } from '@causeway/crdt';
 import { ByteReader, ByteWriter } from '@causeway/protocol';
 
 export const KIND = {
@@ -128,6 +128,13 @@ export function garbageKey(origin: ReplicaId, seq: number, recordKey: Uint8Array
 /** Evidence that waits for dots (origin, up to and with `seq`). */
 export function garbageRange(origin: ReplicaId, seq: number): KeyRange {
   return { from: originKey(KIND.garbage, origin, 0), to: originKey(KIND.garbage, origin, seq + 1) };
+}
+
+/** Whose stability lets the evidence go. */
+export function dotOfGarbage(key: Uint8Array): Dot {
+  const end = 2 + (key[1] ?? 0);
+  const replica = decoder.decode(key.subarray(2, end)) as ReplicaId;
+  return { replica, seq: new ByteReader(key.subarray(end, end + 8)).u64be() };
 }
 
 export function recordKeyOfGarbage(key: Uint8Array): Uint8Array {
