@@ -150,6 +150,22 @@ describe('LevelStorage', () => {
     await storage.write(puts(['b', '2']));
   });
 
+  test('what LevelDB took while the file system was dying is not read before the store is opened anew', async () => {
+    const storage = await open(await scratchDirectory());
+    await storage.write(puts(['a', '1']));
+    const pulse = Reflect.get(storage, 'pulse') as { file: number };
+    const { file } = pulse;
+    pulse.file = 1 << 20;
+
+    await expect(storage.write(puts(['a', '2']))).rejects.toMatchObject({ code: 'EBADF' });
+
+    await expect(storage.load([bytes('a')])).rejects.toThrow();
+    await expect(storage.scan(everything)).rejects.toThrow();
+    pulse.file = file;
+    await storage.reopen();
+    expect((await storage.load([bytes('a')])).map(text)).toEqual(['2']);
+  });
+
   test('reads that come while the handle is exchanged wait for the new one', async () => {
     const storage = await open(await scratchDirectory());
     await storage.write(puts(['a', '1']));

@@ -8,7 +8,8 @@
  *   seen in 1 of 25 forced shutdowns under load), and only the calls after it fail.
  * - After a failed write the open handle is never written to again: LevelDB would acknowledge what follows the
  *   torn record in its log and lose all of it at the next open. `reopen` makes a new handle and proves it.
- * - Until the disk takes bytes again the old handle stays open, for reading.
+ * - Until the disk takes bytes again the old handle stays open, for reading; but not after a look that failed,
+ *   since LevelDB would show what a power cut may take back.
  * - Nothing is created over a damaged store, and nothing is deleted: see data-directory.ts.
  *
  * Keys and values are bytes, compared byte by byte. What is read is a fresh copy, owned by the caller.
@@ -63,6 +64,8 @@ export class LevelStorage {
   private readonly snapshots = new Map<number, Snapshot>();
   /** Settled unless the handle is being exchanged just now. */
   private exchange: Promise<void> | undefined;
+  /** LevelDB shows a batch of which nobody knows whether it is on disk: nothing is read before the exchange. */
+  private unsure = false;
   /** One byte of the marker is read after every write; a few µs, from the page cache. */
   private readonly pulse = { file: -1, byte: new Uint8Array(1) };
 
@@ -94,7 +97,12 @@ export class LevelStorage {
   /** When it rejects, nothing may be assumed of the batch, and nothing may be written before `reopen`. */
   async write(batch: Batch): Promise<void> {
     await writeBatch(this.db, batch);
-    readSync(this.pulse.file, this.pulse.byte, 0, 1, 0);
+    try {
+      readSync(this.pulse.file, this.pulse.byte, 0, 1, 0);
+    } catch (error) {
+      this.unsure = true;
+      throw error;
+    }
   }
 
   /**
@@ -109,7 +117,7 @@ export class LevelStorage {
     if (snapshot !== undefined) {
       return this.db.getMany(keys as Uint8Array[], { snapshot: this.snapshotOf(snapshot) });
     }
-    if (this.exchange !== undefined) await this.exchange;
+    if (this.exchange !== undefined || this.unsure) await this.readable();
     return this.db.getMany(keys as Uint8Array[]);
   }
 
@@ -118,14 +126,19 @@ export class LevelStorage {
     if (scan.snapshot !== undefined) {
       return scanRange(this.db, scan, scan.entriesMax, scan.bytesMax, this.snapshotOf(scan.snapshot));
     }
-    if (this.exchange !== undefined) await this.exchange;
+    if (this.exchange !== undefined || this.unsure) await this.readable();
     return scanRange(this.db, scan, scan.entriesMax, scan.bytesMax);
+  }
+
+  private async readable(): Promise<void> {
+    if (this.exchange !== undefined) await this.exchange;
+    if (this.unsure) throw new Error('what the last write came to is not known yet');
   }
 
   /** Of all that has been written so far, and of nothing that is written from now on. */
   openSnapshot(id: number): void {
     // While the handle is exchanged there is nothing to take it of: its reads fail.
-    if (this.db.status === 'open') this.snapshots.set(id, this.db.snapshot());
+    if (this.db.status === 'open' && !this.unsure) this.snapshots.set(id, this.db.snapshot());
   }
 
   /** A scan of it that has not ended may fail. */
@@ -215,6 +228,7 @@ export class LevelStorage {
     await this.db.close();
     this.stopping.signal.throwIfAborted();
     this.db = await openLevel(this.path, false);
+    this.unsure = false;
     const before = this.pulse.file;
     this.pulse.file = openSync(markerPath(this.options.directory), 'r');
     closeSync(before);
