@@ -297,6 +297,17 @@ describe('5. a failed write acknowledges nothing and leaves nothing', () => {
     expect(behind.code).toBe('CAUSEWAY_OUTCOME_UNKNOWN');
   });
 
+  test('a read of what was in flight is to be read again: its outcome is known', () => {
+    const { node } = failing();
+    node.holdWrites = true;
+    node.ask(1, put('a', 'new'));
+    const read = node.ask(2, [get('a'), has('s', 'x')]);
+    const written = node.ask(3, [get('a'), increment('c')]);
+    node.failWrite();
+    expect(read.code).toBe('CAUSEWAY_READ_FAILED');
+    expect(written.code).toBe('CAUSEWAY_OUTCOME_UNKNOWN');
+  });
+
   test('while the disk is away writes are refused and reads answered, with what is durable', () => {
     const { node, before } = failing();
     node.holdWrites = true;

@@ -403,10 +403,11 @@ export class Replica {
     this.neighbours.pause(this.store.now);
   }
 
-  /** Everybody who waited for a commit that is not to be gets an answer; a refusal stands as it is. */
+  /** Everybody who waited for a commit that is not to be gets an answer, `error` for writes; a refusal stands. */
   private failLost(error: CausewayError): void {
     for (const send of this.store.discard()) {
-      if (send.type === 'reply') this.requests.fail(send.session, send.request, error);
+      if (send.type === 'reply')
+        this.requests.fail(send.session, send.request, send.results.every(isRead) ? lostRead() : error);
       else if (send.type === 'failure') this.requests.fail(send.session, send.request, send.error);
     }
   }
@@ -415,7 +416,7 @@ export class Replica {
     assert(this.readOnly, 'a store is reopened after a failed write');
     this.readOnly = false;
     // What was read meanwhile may be older than what the store has brought back.
-    this.failLost(new CausewayError('CAUSEWAY_READ_FAILED', 'the store was reopened: read again'));
+    this.failLost(lostRead());
     this.store.restore(records);
     this.requests.readAgain();
     this.members.restore(records.entries);
@@ -458,6 +459,11 @@ export class Replica {
 
 /** Jobs that make jobs are run within one poll, so many deep; the rest with the next event. */
 const TURNS_MAX = 8;
+
+/** What it had read was not durable. */
+function lostRead(): CausewayError {
+  return new CausewayError('CAUSEWAY_READ_FAILED', 'the store was reopened: read again');
+}
 
 function purgesOf({ entries }: StoredReplica): string[] {
   return entries.filter(({ key }) => key[0] === KIND.purge).map(({ key }) => textOfKey(key));
