@@ -108,6 +108,19 @@ describe('trouble', () => {
     expect(ask.results).toEqual([1, [true]]);
   });
 
+  test('a record that cannot be read is asked for as long as somebody waits for it', () => {
+    const node = cold(put('a', 1));
+    const ask = node.ask(1, get('a'));
+    node.failRead(node.loads[0]!);
+    expect(ask.code).toBe('CAUSEWAY_READ_FAILED');
+    node.pass(10_000);
+    expect(node.loads).toEqual([]);
+    const again = node.ask(1, get('a'));
+    expect(again.answered).toBe(false);
+    node.releaseAll();
+    expect(again.results).toEqual([1]);
+  });
+
   test('elements that cannot be read fail the request, and the next one reads anew', () => {
     const node = new Rig();
     node.run(add('s', 'x'));

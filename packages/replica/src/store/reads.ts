@@ -129,9 +129,12 @@ export class Reads {
     then(values);
   }
 
-  /** Asks again for what was unreadable. */
+  /** Asks again for what was unreadable and is still needed. Who needs it later asks for it then. */
   retry(): void {
-    for (const slot of this.later) this.wantSingly.push(slot);
+    for (const slot of this.later) {
+      if (slot.pins > 0) this.wantSingly.push(slot);
+      else this.slots.drop(slot);
+    }
     this.later = [];
   }
 

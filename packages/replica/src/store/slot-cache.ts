@@ -67,11 +67,15 @@ export class SlotCache {
         continue;
       }
       if (slot.recent) slot.recent = false;
-      else if (slot.pins === 0 && slot.dirty === 0) {
-        slot.table?.delete(slot.name);
-        this.forget(slot);
-      }
+      else if (slot.pins === 0 && slot.dirty === 0) this.drop(slot);
     }
+  }
+
+  /** Nobody must use it, and nothing of it be unwritten. */
+  drop(slot: Slot): void {
+    if (slot.table === undefined) return;
+    slot.table.delete(slot.name);
+    this.forget(slot);
   }
 
   clear(): void {
