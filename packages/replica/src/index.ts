@@ -8,3 +8,4 @@ export { Replica } from './replica.js';
 export type { ConflictRecord, ConflictSide } from './replication/conflicts.js';
 export type { PeerStatus, Status } from './status.js';
 export { START_RANGES } from './store/keyspace.js';
+export { decodeReplicaRecord, type ReplicaRecord } from './store/replica-record.js';

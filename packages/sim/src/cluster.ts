@@ -4,7 +4,7 @@
  * A crash ends the process at once; the disk decides what of an unfinished write is there at the next start.
  */
 import type { Operation, PeerMessage, WatchFilter } from '@causeway/protocol';
-import { Driver, type Limits, type ReplicaConfig, type Status } from '@causeway/replica';
+import { type Batch, Driver, type Limits, type ReplicaConfig, type Status } from '@causeway/replica';
 import { NodeClock } from './clock.js';
 import { Disk, type DiskProfile } from './disk.js';
 import type { Engine } from './engine.js';
@@ -76,7 +76,15 @@ export interface Session {
 
 export interface ClusterObserver {
   progressed(node: ClusterNode): void;
-  sent(node: ClusterNode, message: PeerMessage): void;
+  /** `to`: the machine at the other end of the link, if it is still known. */
+  sent(node: ClusterNode, message: PeerMessage, to: number | undefined): void;
+  /** A batch is durable on the machine's disk; `before` reads what stood there. */
+  landing(node: ClusterNode, landing: Landing): void;
+}
+
+export interface Landing {
+  readonly batch: Batch;
+  readonly before: (key: Uint8Array) => Uint8Array | undefined;
 }
 
 export interface ClusterParts {
@@ -114,6 +122,9 @@ export class Cluster {
       host: undefined,
       driver: undefined,
     }));
+    for (const node of this.nodes) {
+      node.disk.onLanding = (batch, before) => parts.observer.landing(node, { batch, before });
+    }
   }
 
   node(index: number): ClusterNode {
@@ -150,7 +161,7 @@ export class Cluster {
       profile: settings.host,
       observer: {
         answer: (answer) => this.answer(index, answer),
-        sent: (message) => observer.sent(node, message),
+        sent: (message, link) => observer.sent(node, message, this.network.peerOf(index, link)),
         committed: () => observer.progressed(node),
       },
     });

@@ -26,6 +26,8 @@ export class DiskFailure extends Error {
 }
 
 export class Disk {
+  /** Told of every batch at the moment at which it is durable, before it is in place. */
+  onLanding: (batch: Batch, before: (key: Uint8Array) => Uint8Array | undefined) => void = () => {};
   readonly counts = {
     writes: 0,
     failedWrites: 0,
@@ -190,7 +192,7 @@ export class Disk {
   /** Puts back what `entries` once returned, of this disk or another: a backup, a copied directory. Not while it runs. */
   restore(entries: readonly ScanEntry[]): void {
     this.image = new DiskImage();
-    this.apply({ puts: entries, deletes: [] });
+    this.put({ puts: entries, deletes: [] });
   }
 
   /** The process dies, or its machine does. */
@@ -275,6 +277,11 @@ export class Disk {
   }
 
   private apply(batch: Batch): void {
+    this.onLanding(batch, (key) => this.image.get(key));
+    this.put(batch);
+  }
+
+  private put(batch: Batch): void {
     if (this.isShared) this.image = this.image.copy();
     this.isShared = false;
     this.image.apply(batch);

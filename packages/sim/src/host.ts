@@ -46,7 +46,7 @@ export interface HostProfile {
 /** Told of everything that a process does to the outside. */
 export interface HostObserver {
   answer(answer: Answer): void;
-  sent(message: PeerMessage): void;
+  sent(message: PeerMessage, link: LinkId): void;
   /** A write was acknowledged and the replica has been told. */
   committed(): void;
 }
@@ -194,7 +194,7 @@ export class VirtualHost implements Host, Endpoint {
     const { network, machine, observer, trace, engine } = this.parts;
     for (const send of sends) {
       if (send.type === 'message') {
-        observer.sent(send.message);
+        observer.sent(send.message, send.link);
         const bytes = engine.encode(send.message);
         trace.note(machine, 'send', send.link, send.message.type, bytes);
         network.send(machine, send.link, bytes);

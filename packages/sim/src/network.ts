@@ -111,6 +111,11 @@ export class Network {
     side.out.send({ type: 'message', bytes: passed });
   }
 
+  /** The machine at the other end of a link. */
+  peerOf(machine: number, link: LinkId): number | undefined {
+    return this.find(machine, link)?.other().machine;
+  }
+
   /** Ends a link of this machine, also one that is still being dialled. */
   close(machine: number, link: LinkId, reason: string): void {
     const side = this.find(machine, link);

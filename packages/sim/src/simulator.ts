@@ -12,6 +12,7 @@ import { ChunksChecker } from './checkers/chunks.js';
 import { ConvergenceChecker, haveConverged } from './checkers/convergence.js';
 import { DurabilityChecker } from './checkers/durability.js';
 import { evidenceIn } from './checkers/evidence.js';
+import { StabilityChecker } from './checkers/stability.js';
 import { StoredRecordsChecker } from './checkers/stored-records.js';
 import { WatchesChecker } from './checkers/watches.js';
 import { WholeTransactionsChecker } from './checkers/whole-transactions.js';
@@ -39,6 +40,7 @@ export interface Checkers {
   readonly durability: DurabilityChecker;
   readonly convergence: ConvergenceChecker;
   readonly storedRecords: StoredRecordsChecker;
+  readonly stability: StabilityChecker;
   readonly watches: WatchesChecker;
 }
 
@@ -99,8 +101,11 @@ export class Simulation {
           const status = this.cluster.status(node.index);
           if (status !== undefined) for (const checker of this.all) checker.progressed?.(node, status);
         },
-        sent: (node, message) => {
-          for (const checker of this.all) checker.sent?.(node, message);
+        sent: (node, message, to) => {
+          for (const checker of this.all) checker.sent?.(node, message, to);
+        },
+        landing: (node, landing) => {
+          for (const checker of this.all) checker.landing?.(node, landing);
         },
       },
     });
@@ -112,10 +117,12 @@ export class Simulation {
       durability: new DurabilityChecker(),
       convergence: new ConvergenceChecker(this.walls()),
       storedRecords: new StoredRecordsChecker(),
+      stability: new StabilityChecker(),
       watches: new WatchesChecker(),
     };
     const chosen = options.checkers ?? (Object.keys(this.checkers) as CheckerName[]);
-    const known = (name: CheckerName): boolean => !['chunks', 'storedRecords', 'watches'].includes(name);
+    const known = (name: CheckerName): boolean =>
+      !['chunks', 'storedRecords', 'stability', 'watches'].includes(name);
     this.all = chosen
       .filter((name) => !this.engine.hasOwnFormats || known(name))
       .map((name) => this.checkers[name]);

@@ -5,7 +5,7 @@
  */
 import type { PeerMessage } from '@causeway/protocol';
 import type { Status } from '@causeway/replica';
-import type { ClusterNode } from '../cluster.js';
+import type { ClusterNode, Landing } from '../cluster.js';
 import type { Call, History } from '../history.js';
 import type { NodeContents } from '../rest.js';
 
@@ -13,7 +13,9 @@ export interface Checker {
   /** A process has started, or one has made a commit durable. */
   progressed?(node: ClusterNode, status: Status): void;
   /** A process is about to send. */
-  sent?(node: ClusterNode, message: PeerMessage): void;
+  sent?(node: ClusterNode, message: PeerMessage, to: number | undefined): void;
+  /** A batch of the machine's process is durable, whether or not the process knows it. */
+  landing?(node: ClusterNode, landing: Landing): void;
   invoked?(call: Call): void;
   /** The call has its answer, whatever it is. */
   answered?(call: Call): void;

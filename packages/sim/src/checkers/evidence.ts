@@ -5,12 +5,7 @@
 import { decodeCounter, decodeElement, decodeRegister, decodeSetMeta, unsealValue } from '@causeway/protocol';
 import type { ScanEntry } from '@causeway/replica';
 import { show } from '../violation.js';
-
-const REGISTER = 0x72;
-const COUNTER = 0x63;
-const SET = 0x73;
-const ELEMENT = 0x65;
-const LOG = 0x6c;
+import { COUNTER, ELEMENT, LOG, REGISTER, SET } from './stored-keys.js';
 
 /** What should have gone from a store at rest, as text; empty when there is nothing. */
 export function evidenceIn(stored: readonly ScanEntry[], logFloorTransactions: number): string[] {

@@ -1,9 +1,6 @@
 /**
  * What stands in the stores at rest: every record passes its checksum and decodes, the digest that the node
  * tells is that of its records, and the size that a set keeps is that of its live elements.
- *
- * The grammar of the keys is written down here a second time, on purpose: 'r' key, 'c' key, 's' key,
- * 'e' keyLength(u16) key element. Keys of the workload are ASCII.
  */
 import {
   addCounterDigest,
@@ -20,11 +17,7 @@ import type { ScanEntry } from '@causeway/replica';
 import type { NodeContents } from '../rest.js';
 import { show, Violation } from '../violation.js';
 import type { Checker } from './checker.js';
-
-const REGISTER = 0x72;
-const COUNTER = 0x63;
-const SET = 0x73;
-const ELEMENT = 0x65;
+import { asciiOf, COUNTER, ELEMENT, REGISTER, SET } from './stored-keys.js';
 
 interface StoredSet {
   cleared: VersionVector;
@@ -84,8 +77,4 @@ function setsOf(stored: readonly ScanEntry[]): Map<string, StoredSet> {
     sets.set(asciiOf(key.subarray(1)), { cleared: clear?.through ?? EMPTY_VERSION_VECTOR, size, live: 0 });
   }
   return sets;
-}
-
-function asciiOf(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
 }
