@@ -16,6 +16,7 @@ import { removeCommand } from './commands/remove.js';
 import { replayCommand } from './commands/replay.js';
 import { resetCommand } from './commands/reset.js';
 import { setCommand } from './commands/set.js';
+import { simulateCommand } from './commands/simulate.js';
 import { startCommand } from './commands/start.js';
 import { statusCommand } from './commands/status.js';
 import { valuesCommand } from './commands/values.js';
@@ -47,6 +48,7 @@ const GROUPS: readonly { readonly heading: string; readonly commands: (output: O
     ],
   },
   { heading: 'Several regions:', commands: (output) => [demoCommand(output), replayCommand(output)] },
+  { heading: 'Proof:', commands: (output) => [simulateCommand(output)] },
   {
     heading: 'Everything at a node:',
     commands: (output) => [keysCommand(output), watchCommand(output), conflictsCommand(output)],

@@ -12,6 +12,13 @@ export {
 } from './fault-plan.js';
 export type { Call, History, Outcome } from './history.js';
 export { FULL_SIZE, type Profile, type ProfileOptions } from './profile.js';
-export { addCounts, failureText, runSeed, type SeedReport } from './report.js';
+export {
+  addCounts,
+  failureText,
+  minimizedSeed,
+  runSeed,
+  type SeedOptions,
+  type SeedReport,
+} from './report.js';
 export { type Simulation, type SimulationOptions, simulate } from './simulator.js';
 export { Violation } from './violation.js';

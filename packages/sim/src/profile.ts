@@ -88,7 +88,7 @@ export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
       prng.split('workload'),
       count,
       durationMs,
-      options.calls ?? (callsLeast > 0 ? callsLeast * prng.between(1.2, 2) : undefined),
+      options.calls ?? (callsLeast > 0 ? callsLeast * prng.between(1.1, 1.6) : undefined),
     ),
     faults,
   };
@@ -96,7 +96,9 @@ export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
 
 function drawCount(prng: Prng, nodes: ProfileOptions['nodes']): number {
   if (nodes === undefined) return prng.pick([2, 3, 3, 3, 4, 5]);
-  return typeof nodes === 'number' ? nodes : nodes.least + prng.int(nodes.most - nodes.least + 1);
+  if (typeof nodes === 'number') return nodes;
+  // Few more often than many: they cost less, and most of what goes wrong needs but two or three.
+  return nodes.least + Math.floor((nodes.most - nodes.least + 1) * prng.random() ** 1.5);
 }
 
 /** Machines that come when the others have long been at work: empty, with clients of their own at once. */

@@ -26,6 +26,7 @@ import { Prng } from './prng.js';
 import { drawProfile, type Profile, type ProfileOptions } from './profile.js';
 import { readContents } from './rest.js';
 import { Scheduler } from './scheduler.js';
+import { ProtocolStates } from './states.js';
 import { Trace } from './trace.js';
 import { show, Violation } from './violation.js';
 import { Watcher } from './watcher.js';
@@ -79,6 +80,7 @@ export class Simulation {
   readonly faults: Faults;
   readonly workload: Workload;
   readonly checkers: Checkers;
+  readonly states = new ProtocolStates(() => this.cluster);
   private readonly all: readonly Checker[];
   private readonly engine: Engine;
   private readonly clientParts: ClientParts;
@@ -102,6 +104,7 @@ export class Simulation {
           if (status !== undefined) for (const checker of this.all) checker.progressed?.(node, status);
         },
         sent: (node, message, to) => {
+          this.states.sent(node, message, to);
           for (const checker of this.all) checker.sent?.(node, message, to);
         },
         landing: (node, landing) => {
