@@ -7,5 +7,5 @@ export * from './ready.js';
 export { Replica } from './replica.js';
 export type { ConflictRecord, ConflictSide } from './replication/conflicts.js';
 export type { PeerStatus, Status } from './status.js';
-export { START_RANGES } from './store/keyspace.js';
-export { decodeReplicaRecord, type ReplicaRecord } from './store/replica-record.js';
+export { IDENTITY_KEY, REPLICA_KEY, START_RANGES } from './store/keyspace.js';
+export { decodeIdentity, decodeReplicaRecord, type ReplicaRecord } from './store/replica-record.js';

@@ -20,7 +20,7 @@ import {
   isChunkWhole,
   unsealValue,
 } from '@causeway/protocol';
-import { decodeReplicaRecord } from '@causeway/replica';
+import { decodeIdentity, decodeReplicaRecord, IDENTITY_KEY } from '@causeway/replica';
 import type { ClusterNode, Landing } from '../cluster.js';
 import { show, Violation } from '../violation.js';
 import type { Checker } from './checker.js';
@@ -63,13 +63,15 @@ export class StabilityChecker implements Checker {
   /** Dots whose evidence has gone, by what held it, and chunks that were cut from a log. */
   readonly dropped = { register: 0, element: 0, clear: 0, counter: 0, chunk: 0 };
   private readonly applied = new Map<ReplicaId, Applied>();
+  private readonly names = new WeakMap<Uint8Array, ReplicaId>();
   /** Members, with what their introducers had when they stored them. */
   private readonly members = new Map<ReplicaId, VersionVector>();
 
-  landing(node: ClusterNode, { batch, before }: Landing): void {
-    const self = node.driver?.replica.id;
+  landing(_node: ClusterNode, { batch, before }: Landing): void {
+    const identity = before(IDENTITY_KEY);
     // The first batch of a store drops nothing.
-    if (self === undefined) return;
+    if (identity === undefined) return;
+    const self = this.nameIn(identity);
     const record = batch.puts.find(({ key }) => key[0] === IDENTITY && key[1] === 1);
     if (record !== undefined) this.appliedBy(self).progress(positionsOf(record.value));
     for (const { key, value } of batch.puts) {
@@ -133,6 +135,13 @@ export class StabilityChecker implements Checker {
         throw new Violation('stability', `${self} drops ${what()}, ${detail}`);
       }
     }
+  }
+
+  /** Records of identity are written once, so their bytes are known again. */
+  private nameIn(identity: Uint8Array): ReplicaId {
+    const name = this.names.get(identity) ?? decodeIdentity(identity);
+    this.names.set(identity, name);
+    return name;
   }
 
   private appliedBy(replica: ReplicaId): Applied {
