@@ -19,6 +19,8 @@
 export const REGISTER_SEED = 1;
 export const ELEMENT_SEED = 2;
 export const COUNTER_SEED = 3;
+/** Of a record's key: where it stands in a Merkle tree. */
+export const KEY_SEED = 4;
 
 const DIGEST_HEX = /^[0-9a-f]{32}$/;
 

@@ -22,6 +22,13 @@ export interface Limits {
   readonly countRecords: number;
   /** How long results of operations with an idempotency key are kept, ms: more than the 24 h that are promised. */
   readonly resultRetentionMs: number;
+  /**
+   * The Merkle index has 2^bits leaves of 16 bytes: at 18 bits 4 MiB, and with a million records four to a leaf, so that
+   * a record that differs costs the walk over few others. 1 to 24.
+   */
+  readonly indexBits: number;
+  /** Bytes of the index's journals, 20 for each changed record, beyond which its pages are stored anew: a start reads both. */
+  readonly indexJournalBytesMax: number;
   /** How long a view may stay open, ms: meanwhile the store keeps every version of what is written over. */
   readonly viewAgeMaxMs: number;
 }
@@ -37,6 +44,8 @@ export const DEFAULT_LIMITS: Limits = {
   housekeepingRecords: 256,
   countRecords: 4_096,
   resultRetentionMs: 25 * 3_600_000,
+  indexBits: 18,
+  indexJournalBytesMax: 8 << 20,
   viewAgeMaxMs: 3_600_000,
 };
 

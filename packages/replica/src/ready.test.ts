@@ -86,7 +86,7 @@ describe('2. one commit is one batch', () => {
     const clean = node.digest;
     node.ask(1, [put('r', 1), add('s', 'x'), increment('c')]);
     const kinds = node.inFlight!.puts.map(({ key }) => String.fromCharCode(key[0]!)).sort();
-    expect(kinds).toEqual(['c', 'e', 'i', 'l', 'r', 's']);
+    expect(kinds).toEqual(['c', 'e', 'i', 'j', 'l', 'r', 's']);
     node.finishWrite();
     expect(node.digest).not.toBe(clean);
     expect(node.record.root.toHex()).toBe(node.digest);
@@ -103,6 +103,7 @@ describe('2. one commit is one batch', () => {
     expect(batch.puts.map(({ key }) => String.fromCharCode(key[0]!)).sort()).toEqual([
       'e',
       'i',
+      'j',
       'l',
       'r',
       's',

@@ -60,6 +60,9 @@ describe('a drain', () => {
     expect(node.replica.drained()).toBe(false);
     node.finishWrite();
     expect(before.results).toHaveLength(1);
+    // What the next start reads is stored too.
+    expect(node.replica.drained()).toBe(false);
+    node.releaseAll();
     expect(node.replica.drained()).toBe(true);
   });
 

@@ -190,6 +190,7 @@ export class Replica {
       case 'drain':
         this.draining = true;
         this.neighbours.bye();
+        if (!this.readOnly) this.housekeeping.wrapUp();
         return;
       default:
         unreachable(event);
@@ -243,8 +244,9 @@ export class Replica {
     );
   }
 
-  /** Every linked peer has acknowledged everything, and nothing waits to be executed. */
+  /** Every linked peer has acknowledged everything, and nothing waits to be executed or stored. */
   drained(): boolean {
+    if (!this.readOnly && !this.housekeeping.isWrappedUp) return false;
     if (this.requests.waiting > 0 || !dominates(this.store.durable, this.store.executed)) return false;
     const own = seqOf(this.store.durable, this.id);
     for (const link of this.neighbours.upLinks()) {

@@ -142,6 +142,9 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     logReadBytes: shrunk(DEFAULT_LIMITS.logReadBytes, 100),
     logFloorTransactions: prng.chance(0.3) ? 0 : shrunk(DEFAULT_LIMITS.logFloorTransactions, 1),
     housekeepingRecords: shrunk(DEFAULT_LIMITS.housekeepingRecords, 1),
+    // Two pages at the most, and few records to a leaf or many.
+    indexBits: prng.pick([1, 3, 6, 8, 11]),
+    indexJournalBytesMax: Math.round(prng.logUniform(30, 20_000)),
     countRecords: shrunk(DEFAULT_LIMITS.countRecords, 1),
   };
 }

@@ -6,6 +6,7 @@
  */
 import type { VersionVector } from '@causeway/crdt';
 import type { Now } from '../environment.js';
+import { Checkpoint } from './checkpoint.js';
 import { Compaction } from './compaction.js';
 import { Expiry } from './expiry.js';
 import type { Schedule } from './job.js';
@@ -21,13 +22,19 @@ export class Housekeeping {
   private readonly compaction: Compaction;
   private readonly results: Results;
   private readonly logCut: LogCut;
+  private readonly checkpoint: Checkpoint;
 
-  constructor(store: Store, schedule: Schedule, onSurvivor: Survivor) {
+  constructor(
+    private readonly store: Store,
+    schedule: Schedule,
+    onSurvivor: Survivor,
+  ) {
     this.purge = new Purge(store, schedule, onSurvivor);
     this.compaction = new Compaction(store, schedule);
     this.expiry = new Expiry(store, schedule, (origin) => this.compaction.reconsider(origin));
     this.results = new Results(store, schedule);
     this.logCut = new LogCut(store, schedule);
+    this.checkpoint = new Checkpoint(store, schedule);
     store.expiryWanted = (at) => this.expiry.wanted(at);
     store.purgeWanted = (key) => this.purge.start(key);
   }
@@ -38,6 +45,7 @@ export class Housekeeping {
     this.compaction.restart();
     this.results.restart();
     this.logCut.restart();
+    this.checkpoint.restart();
     this.purge.restart(purges);
   }
 
@@ -61,6 +69,17 @@ export class Housekeeping {
     this.compaction.start(stable);
     this.results.forget(now);
     this.purge.retry();
+    this.checkpoint.tick();
+  }
+
+  /** Before a stop: the next start has little to read. */
+  wrapUp(): void {
+    if (this.store.indexPages.journalBytes > 0) this.checkpoint.start();
+  }
+
+  /** What `wrapUp` has begun is durable. */
+  get isWrappedUp(): boolean {
+    return !this.checkpoint.isRunning;
   }
 
   /** `held`: what all members have. */

@@ -17,6 +17,8 @@
  *   'q' at(u64, ms) id                        → when that result may be forgotten
  *   'd' recordKey                             → that record was damaged, and lacks something since
  *   'm' replica                               → member
+ *   'k' page(u16)                             → page of the Merkle index
+ *   'j' number(u64)                           → changes of the Merkle index by one commit
  *   'i' 0                                     → identity · 'i' 1 → replica record
  */
 
@@ -36,6 +38,8 @@ export const KIND = {
   resultExpiry: 0x71,
   member: 0x6d,
   damaged: 0x64,
+  indexPage: 0x6b,
+  indexJournal: 0x6a,
   identity: 0x69,
 } as const;
 
@@ -48,6 +52,7 @@ export interface KeyRange {
 export const NO_BYTES = new Uint8Array(0);
 
 const encoder = new TextEncoder();
+const NOTHING = new Uint8Array(0);
 // Keys are not sealed: a damaged one names a record that is not there, which harms nobody.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -60,6 +65,8 @@ export const START_RANGES: readonly KeyRange[] = [
   kindRange(KIND.member),
   kindRange(KIND.purge),
   kindRange(KIND.damaged),
+  kindRange(KIND.indexPage),
+  kindRange(KIND.indexJournal),
 ];
 
 export function kindRange(kind: number): KeyRange {
@@ -164,6 +171,19 @@ export function restOfTimedKey(key: Uint8Array): Uint8Array {
 
 export function damagedKey(recordKey: Uint8Array): Uint8Array {
   return concat(Uint8Array.of(KIND.damaged), recordKey);
+}
+
+export function indexPageKey(page: number): Uint8Array {
+  return Uint8Array.of(KIND.indexPage, page >>> 8, page & 0xff);
+}
+
+export function indexJournalKey(number: number): Uint8Array {
+  return timedKey(KIND.indexJournal, number, NOTHING);
+}
+
+/** Of an index journal. */
+export function numberOfKey(key: Uint8Array): number {
+  return timeOfKey(key);
 }
 
 export function decodeText(bytes: Uint8Array): string {

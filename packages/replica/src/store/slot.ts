@@ -48,6 +48,8 @@ export abstract class Slot {
   dirty = 0;
   /** Part of the root digest as of the newest sealed commit, once known. */
   counted: Digest | undefined;
+  /** Of the Merkle index; -1 until it is asked for. */
+  leaf = -1;
   /** The last attempt to read it failed; what it holds is not known. */
   unreadable = false;
   /** What the store holds under its key is damaged. */

@@ -27,6 +27,7 @@ import type { StoredReplica } from '../events.js';
 import type { Limits } from '../limits.js';
 import type { Batch, Send } from '../ready.js';
 import { Commit, type LoggedChunk } from './commit.js';
+import { IndexPages } from './index-pages.js';
 import {
   bytesText,
   damagedKey,
@@ -40,6 +41,7 @@ import {
   splitElementKey,
   textKey,
 } from './keyspace.js';
+import { MerkleIndex } from './merkle.js';
 import { Reads } from './reads.js';
 import {
   decodeIdentity,
@@ -83,7 +85,10 @@ export class Store {
 
   /** Of `executed`, at hand: every transaction asks for it. */
   private ownSeq = 0;
-  private root = new Digest();
+  readonly index: MerkleIndex;
+  readonly indexPages: IndexPages;
+  /** What a record counted before a change. */
+  private readonly before = new Digest();
   private readonly hasher = new Hasher();
   private readonly writer = new ByteWriter(4096);
   readonly reads: Reads;
@@ -107,7 +112,9 @@ export class Store {
     this.clock = new HybridClock(this.self);
     this.slots = new SlotCache(limits.cacheBytesMax);
     this.reads = new Reads(this.slots, env.log);
-    this.views = new Views(this.reads, () => this.moment());
+    this.views = new Views(this.reads, (withIndex) => this.moment(withIndex));
+    this.index = new MerkleIndex(limits.indexBits);
+    this.indexPages = new IndexPages(this.index);
     this.restore(stored);
   }
 
@@ -333,10 +340,10 @@ export class Store {
     const deletes = withoutPuts(commit.deletes, commit.puts);
     for (const slot of commit.touched) {
       const counted = slot.counted ?? new Digest();
-      this.root.subtract(counted);
+      this.before.set(counted);
       counted.clear();
       slot.addDigest(counted, this.hasher);
-      this.root.add(counted);
+      this.index.change(slot, this.before, counted);
       slot.counted = counted;
       // What is written over a damaged record lacks what that held: reads of it go on being refused.
       if (slot.corrupt) puts.push({ key: damagedKey(slot.key), value: NO_BYTES });
@@ -353,8 +360,10 @@ export class Store {
     for (const chunk of commit.chunks)
       puts.push({ key: logKey(chunk.origin, chunk.firstSeq), value: chunk.bytes });
     for (const put of commit.puts) puts.push(put);
+    const journal = this.indexPages.journal();
+    if (journal !== undefined) puts.push(journal);
     commit.root = new Digest();
-    commit.root.set(this.root);
+    commit.root.set(this.index.root);
     puts.push({ key: REPLICA_KEY, value: this.replicaRecord() });
     this.inFlight = commit;
     this.forming = new Commit(commit.number + 1);
@@ -416,12 +425,13 @@ export class Store {
     this.wasReady = record.wasReady;
     this.resultBytes = record.resultBytes;
     this.reads.restore(stored.entries);
-    this.root.set(record.root);
+    this.index.root.set(record.root);
+    this.indexPages.restore(stored.entries);
     this.durableRoot = record.root;
   }
 
   /** What is durable now. The clock may be ahead of it, which no clock minds. */
-  private moment(): Moment {
+  private moment(withIndex: boolean): Moment {
     assert(this.inFlight === undefined, 'a view is taken between two batches');
     const versionVector = new Map(this.durable);
     const positions = new Map<ReplicaId, OriginPosition>();
@@ -436,7 +446,7 @@ export class Store {
       horizon: this.durableHorizon,
       clock: { physical, logical },
       root: this.durableRoot,
-      index: undefined,
+      index: withIndex ? this.index.freeze() : undefined,
     };
   }
 
@@ -463,7 +473,7 @@ export class Store {
     return encodeReplicaRecord(this.writer, {
       positions,
       clock: this.clock.last,
-      root: this.root,
+      root: this.index.root,
       horizon: this.horizon,
       wasReady: this.wasReady,
       resultBytes: this.resultBytes,

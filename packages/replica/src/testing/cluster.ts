@@ -20,6 +20,6 @@ export function settle(node: Rig, ...peers: readonly ScriptedPeer[]): void {
 
 /** What is stored beside identity, members and log. */
 export function leftovers(node: Rig): Record<string, number> {
-  const { i: _identity, m: _members, l: _log, ...rest } = node.store.census();
+  const { i: _identity, m: _members, l: _log, j: _journal, k: _pages, ...rest } = node.store.census();
   return rest;
 }
