@@ -99,7 +99,7 @@ export class Requests {
       session,
       request,
       bytes,
-      plan: this.planAll(operations),
+      plan: operations.map((operation) => this.planOf(operation)),
       idempotency,
       result: idempotency === undefined ? undefined : this.store.result(idempotency.key),
       readsOnly: idempotency === undefined && operations.every(isRead),
@@ -167,12 +167,6 @@ export class Requests {
   /** Answers a request that is not executed. */
   fail(session: SessionId, request: number, error: CausewayError): void {
     this.store.send({ type: 'failure', session, request, error });
-  }
-
-  private planAll(operations: readonly Operation[]): PlannedOperation[] {
-    const plan: PlannedOperation[] = [];
-    for (const operation of operations) plan.push(this.planOf(operation));
-    return plan;
   }
 
   private planOf(operation: Operation): PlannedOperation {
@@ -284,9 +278,8 @@ export class Requests {
     }
     const changes = this.watches.any ? new Changes(now) : undefined;
     const transaction = new Transaction(this.store, now, changes);
-    const dot = this.store.nextDot();
     let results: Result[];
-    let records: RecordDelta[];
+    let records: readonly RecordDelta[];
     try {
       results = transaction.run(plan);
       records = transaction.commit();
@@ -295,7 +288,7 @@ export class Requests {
     }
     if (result !== undefined && idempotency !== undefined) this.keep(result, idempotency, results, now);
     this.count(plan);
-    if (changes !== undefined) this.watches.publish(dot, changes.list());
+    if (changes !== undefined) this.watches.publish(transaction.dot, changes.list());
     const wrote = records.length > 0 || result !== undefined;
     return { results, commit: wrote ? this.store.newestCommit : commitOf(plan) };
   }

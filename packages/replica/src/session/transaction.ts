@@ -29,6 +29,7 @@ import type { Now } from '../environment.js';
 import { ANSWER_BYTES_MAX, TRANSACTION_ITEMS_MAX } from '../limits.js';
 import { applyClear, applyCounter, applyElement, applyRegister, clearedThrough } from '../store/apply.js';
 import type { Changes } from '../store/changes.js';
+import { detached } from '../store/keyspace.js';
 import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { ElementOverride, SetRead } from './set-read.js';
@@ -113,9 +114,25 @@ class CounterDraft {
   }
 }
 
+type Draft = RegisterDraft | SetDraft | CounterDraft;
+
+const NO_DRAFTS: readonly Draft[] = [];
+const NO_RECORDS: readonly RecordDelta[] = [];
+
+/**
+ * `list` and `item`. Most transactions have one operation, and an array that grows from nothing takes room for
+ * seventeen at once: the first item makes an array of one.
+ */
+function append<T>(list: readonly T[], item: T): readonly T[] {
+  if (list.length === 0) return [item];
+  (list as T[]).push(item);
+  return list;
+}
+
 export class Transaction {
-  private readonly drafts: (RegisterDraft | SetDraft | CounterDraft)[] = [];
-  private readonly dot: Dot;
+  /** Its own dot. */
+  readonly dot: Dot;
+  private drafts: readonly Draft[] = NO_DRAFTS;
 
   constructor(
     private readonly store: Store,
@@ -128,9 +145,8 @@ export class Transaction {
 
   /** @throws CausewayError when an operation is refused; then nothing has changed. */
   run(plan: readonly PlannedOperation[]): Result[] {
-    const results: Result[] = [];
     let bytes = 0;
-    for (const planned of plan) {
+    return plan.map((planned) => {
       const result = this.operate(planned);
       bytes += bytesOfResult(result);
       if (bytes > ANSWER_BYTES_MAX) {
@@ -139,9 +155,8 @@ export class Transaction {
           `the answer would be larger than ${ANSWER_BYTES_MAX} bytes: ask for less at once`,
         );
       }
-      results.push(result);
-    }
-    return results;
+      return result;
+    });
   }
 
   /** Must be called when the transaction is over, however it went. */
@@ -150,9 +165,9 @@ export class Transaction {
   }
 
   /** Changes the records. Returns the deltas, empty when nothing was to be changed. */
-  commit(): RecordDelta[] {
-    const records: RecordDelta[] = [];
-    for (const draft of this.drafts) this.fold(draft, records);
+  commit(): readonly RecordDelta[] {
+    let records = NO_RECORDS;
+    for (const draft of this.drafts) records = this.fold(draft, records);
     if (records.length === 0) return records;
     if (itemsOf(records) > TRANSACTION_ITEMS_MAX) {
       throw new CausewayError('CAUSEWAY_TOO_LARGE', 'the transaction changes too much at once: split it');
@@ -230,7 +245,9 @@ export class Transaction {
       draft.next = { stamp, dot: this.dot };
       return { op: operation.op };
     }
-    const { value, ttlMs } = operation;
+    const { ttlMs } = operation;
+    // A view of the frame that it came in would keep all of it in memory.
+    const value = detached(operation.value);
     draft.next =
       ttlMs === undefined
         ? { stamp, dot: this.dot, value }
@@ -290,32 +307,38 @@ export class Transaction {
     return (slot.draft as CounterDraft | undefined) ?? this.draft(slot, new CounterDraft(slot));
   }
 
-  private draft<D extends RegisterDraft | SetDraft | CounterDraft>(slot: Slot, draft: D): D {
+  private draft<D extends Draft>(slot: Slot, draft: D): D {
     slot.draft = draft;
-    this.drafts.push(draft);
+    this.drafts = append<Draft>(this.drafts, draft);
     return draft;
   }
 
-  private fold(draft: RegisterDraft | SetDraft | CounterDraft, records: RecordDelta[]): void {
+  /** `records` and those of the draft. */
+  private fold(draft: Draft, records: readonly RecordDelta[]): readonly RecordDelta[] {
     if (draft instanceof RegisterDraft) {
-      if (draft.next === undefined) return;
-      records.push(registerDelta(draft.slot.userKey, draft.next));
-    } else if (draft instanceof SetDraft) {
+      if (draft.next === undefined) return records;
+      return append(records, registerDelta(draft.slot.userKey, draft.next));
+    }
+    let all = records;
+    if (draft instanceof SetDraft) {
       const key = draft.slot.userKey;
-      if (draft.cleared && mayHoldElements(draft.slot)) records.push({ type: 'clear', key });
+      if (draft.cleared && mayHoldElements(draft.slot))
+        all = append<RecordDelta>(all, { type: 'clear', key });
       for (const element of draft.elements.values()) {
         const removed = element.removed ? this.removalOf(draft, element) : [];
         if (!element.added && removed.length === 0) continue;
-        records.push({ type: 'element', key, element: element.slot.element, add: element.added, removed });
+        const { added: add, slot } = element;
+        all = append<RecordDelta>(all, { type: 'element', key, element: slot.element, add, removed });
       }
-    } else {
-      const { userKey: key } = draft.slot;
-      const entries = draft.resets.map(({ dot, bp, bn }) => ({ dot, bp, bn }));
-      if (entries.length > 0) records.push({ type: 'reset', key, entries });
-      for (const { dot, p, n } of draft.increments) {
-        records.push({ type: 'increment', key, first: dot.seq, p, n });
-      }
+      return all;
     }
+    const { userKey: key } = draft.slot;
+    const entries = draft.resets.map(({ dot, bp, bn }) => ({ dot, bp, bn }));
+    if (entries.length > 0) all = append<RecordDelta>(all, { type: 'reset', key, entries });
+    for (const { dot, p, n } of draft.increments) {
+      all = append<RecordDelta>(all, { type: 'increment', key, first: dot.seq, p, n });
+    }
+    return all;
   }
 
   private removalOf(set: SetDraft, { slot }: ElementDraft): Dot[] {
@@ -323,7 +346,7 @@ export class Transaction {
     return evidence?.removals.map(({ replica, seq }) => ({ replica, seq })) ?? [];
   }
 
-  private apply(draft: RegisterDraft | SetDraft | CounterDraft): void {
+  private apply(draft: Draft): void {
     const { store } = this;
     if (draft instanceof RegisterDraft) {
       if (draft.next === undefined) return;
