@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { NODE_FLAGS } from '@causeway/cli';
 
 export interface Server {
   /** Client URL. */
@@ -21,7 +22,7 @@ const CAUSEWAY =
 
 export async function startCeiling(): Promise<Server> {
   const directory = await mkdtemp(join(tmpdir(), 'causeway-bench-'));
-  const child = spawn(process.execPath, [CEILING, join(directory, 'db')], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, CEILING, join(directory, 'db')], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const url = await firstLine(child, (line) => line);
@@ -43,7 +44,18 @@ export async function startNodeProcess(
   ];
   const child = spawn(
     process.execPath,
-    [...nodeOptions, CAUSEWAY, 'start', '--region', 'bench', '--data', directory, ...listen, ...args],
+    [
+      ...NODE_FLAGS,
+      ...nodeOptions,
+      CAUSEWAY,
+      'start',
+      '--region',
+      'bench',
+      '--data',
+      directory,
+      ...listen,
+      ...args,
+    ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const url = await firstLine(child, (line) => {

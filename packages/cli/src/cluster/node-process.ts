@@ -13,6 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { type NodeStatus, readStatus } from './node-status.js';
 
 const CAUSEWAY = fileURLToPath(new URL('../../bin/causeway.js', import.meta.url));
+/** Flags of Node.js that a node runs with: the same as in the first line of bin/causeway.js. */
+export const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=32'];
 /** Lines of the node's log that are kept. */
 const LOG_LINES_MAX = 2_000;
 /** A node promises to stop within 10 s. */
@@ -119,6 +121,7 @@ export class NodeProcess {
     const listen = Object.entries(ports).flatMap(([name, port]) => [`--${name}-listen`, `127.0.0.1:${port}`]);
     const mesh = ['--advertise', advertise, ...(peers.length > 0 ? ['--peers', peers.join(',')] : [])];
     return [
+      ...NODE_FLAGS,
       ...nodeFlags,
       CAUSEWAY,
       'start',
