@@ -12,6 +12,7 @@
  */
 import { type Dot, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import {
+  CausewayError,
   chunkHead,
   decodeCounter,
   decodeElement,
@@ -165,8 +166,18 @@ function isRecord(key: Uint8Array): boolean {
   return key[0] === REGISTER || key[0] === ELEMENT || key[0] === SET || key[0] === COUNTER;
 }
 
-/** Dots that `before` has evidence of and `after` has not; what a later removal has replaced is not dropped. */
+/** Nothing is known of a damaged record. */
 function droppedDots(key: Uint8Array, before: Uint8Array, after: Uint8Array | undefined): [Kind, Dot][] {
+  try {
+    return dropped(key, before, after);
+  } catch (error) {
+    if (error instanceof CausewayError) return [];
+    throw error;
+  }
+}
+
+/** Dots that `before` has evidence of and `after` has not; what a later removal has replaced is not dropped. */
+function dropped(key: Uint8Array, before: Uint8Array, after: Uint8Array | undefined): [Kind, Dot][] {
   const old = unsealValue(key, before);
   const next = after && unsealValue(key, after);
   switch (key[0]) {
