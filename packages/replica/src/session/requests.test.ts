@@ -323,6 +323,24 @@ describe('idempotency keys', () => {
     expect(node.ask(1, increment('c', 5), key('k')).results).toEqual([10]);
   }, 20_000);
 
+  test('an answer outlives a clock that jumps, and time that passes over a restart counts', () => {
+    const limits = { resultRetentionMs: 4 * 3_600_000 };
+    const node = new Rig({ limits });
+    node.ask(1, increment('c', 5), key('k'));
+    node.setWall(node.now.wall + 1_000 * 3_600_000);
+    node.pass(3 * 3_600_000);
+    expect(node.ask(1, increment('c', 5), key('k')).results).toEqual([5]);
+    // Another process, whose monotonic clock begins anew.
+    node.now = { monotonic: 17, wall: node.now.wall };
+    node.restart();
+    node.pass(1_000);
+    expect(node.ask(1, increment('c', 5), key('k')).results).toEqual([5]);
+    node.setWall(node.now.wall - 2_000 * 3_600_000);
+    node.pass(1.3 * 3_600_000);
+    expect(node.store.census()).not.toMatchObject({ o: expect.anything() });
+    expect(node.ask(1, increment('c', 5), key('k')).results).toEqual([10]);
+  }, 20_000);
+
   test('many answers that are due go in steps', () => {
     const node = new Rig({ limits: { resultRetentionMs: 10_000, housekeepingRecords: 4 } });
     for (let i = 0; i < 10; i++) node.ask(1, increment('c', 1), key(`k${i}`));

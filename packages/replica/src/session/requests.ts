@@ -302,7 +302,8 @@ export class Requests {
     this.store.touch(slot);
     const bytes = key.length + fingerprint.length + bytesOfResults(results);
     slot.stored = { fingerprint, at: now.wall, results, bytes };
-    this.store.put(resultExpiryKey(now.wall + this.store.limits.resultRetentionMs, key), NO_BYTES);
+    const forgetAt = this.store.retention.at(now) + this.store.limits.resultRetentionMs;
+    this.store.put(resultExpiryKey(forgetAt, key), NO_BYTES);
     this.store.resultBytes += bytes;
   }
 

@@ -19,7 +19,7 @@
  *   'm' replica                               → member
  *   'k' page(u16)                             → page of the Merkle index
  *   'j' number(u64)                           → changes of the Merkle index by one commit
- *   'i' 0                                     → identity · 'i' 1 → replica record
+ *   'i' 0                                     → identity · 'i' 1 → replica record · 'i' 3 → clock of results
  */
 
 import type { Dot, ReplicaId } from '@causeway/crdt';
@@ -58,6 +58,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export const IDENTITY_KEY = Uint8Array.of(KIND.identity, 0);
 export const REPLICA_KEY = Uint8Array.of(KIND.identity, 1);
+export const RETENTION_KEY = Uint8Array.of(KIND.identity, 3);
 
 /** What a host reads before the first step, in this order. */
 export const START_RANGES: readonly KeyRange[] = [

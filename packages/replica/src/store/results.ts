@@ -1,5 +1,5 @@
 /**
- * Forgets the results of operations with idempotency keys when their time is over.
+ * Forgets the results of operations with idempotency keys when their time is over, by the clock of retention-clock.ts.
  *
  * Key 'q' time id → nothing: when the result 'o' id goes.
  */
@@ -25,12 +25,15 @@ export class Results {
   forget(now: Now): void {
     if (this.forgetting) return;
     this.forgetting = true;
-    this.step(now.wall);
+    const { store } = this;
+    const clock = store.resultBytes > 0 ? store.retention.save(now) : undefined;
+    if (clock !== undefined) store.put(clock.key, clock.value);
+    this.step(store.retention.at(now));
   }
 
-  private step(wall: number): void {
+  private step(time: number): void {
     const { store } = this;
-    const range = dueRange(KIND.resultExpiry, wall);
+    const range = dueRange(KIND.resultExpiry, time);
     store.reads.scan(range, store.limits.housekeepingRecords, SCAN_BYTES, (due) => {
       if (due === undefined || due.length === 0) {
         this.forgetting = false;
@@ -45,7 +48,7 @@ export class Results {
             this.forgetResult(slot);
             store.release(slot);
           });
-          store.whenDurable(() => this.step(wall));
+          store.whenDurable(() => this.step(time));
         },
       });
     });

@@ -49,6 +49,7 @@ import {
   encodeReplicaRecord,
   type OriginPosition,
 } from './replica-record.js';
+import { RetentionClock } from './retention-clock.js';
 import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
 import { SlotCache, type SlotTable } from './slot-cache.js';
 import { type Moment, Views } from './views.js';
@@ -73,6 +74,7 @@ export class Store {
   /** Time of the newest event. */
   now: Now = { monotonic: 0, wall: 0 };
   wasReady = false;
+  readonly retention = new RetentionClock();
   resultBytes = 0;
   /** Of the newest durable commit. */
   durableRoot = new Digest();
@@ -427,6 +429,7 @@ export class Store {
     this.reads.restore(stored.entries);
     this.index.root.set(record.root);
     this.indexPages.restore(stored.entries);
+    this.retention.restore(stored.entries);
     this.durableRoot = record.root;
   }
 
