@@ -11,7 +11,7 @@ import { CausewayError, decodeElement, SET_ELEMENTS_MAX, unsealValue } from '@ca
 import type { ScanEntry } from '../events.js';
 import { clearedThrough } from '../store/apply.js';
 import { bytesText, elementRange, splitElementKey } from '../store/keyspace.js';
-import { ElementSlot, type SetSlot } from '../store/slot.js';
+import type { SetSlot } from '../store/slot.js';
 import { elementId, type RangeWatch, type Store } from '../store/store.js';
 
 const PAGE_ENTRIES = 4_096;
@@ -154,7 +154,7 @@ export class SetRead {
         if (isLive(state, through)) live.set(id, { id, element, live: true });
       }
       for (const [id, slot] of this.watch.changes) {
-        if (!(slot instanceof ElementSlot) || !this.covers(id)) continue;
+        if (!this.covers(id)) continue;
         if (isLive(slot.state, through)) live.set(id, { id, element: slot.element, live: true });
         else live.delete(id);
       }

@@ -19,7 +19,7 @@ import type { ScanEntry } from '../events.js';
 import { clearedThrough } from './apply.js';
 import { SCAN_BYTES, type Schedule } from './job.js';
 import { bytesText, elementRange, NO_BYTES, splitElementKey } from './keyspace.js';
-import { ElementSlot, type SetSlot } from './slot.js';
+import type { SetSlot } from './slot.js';
 import type { RangeWatch, Store } from './store.js';
 
 /** A clear met the add of `element`, which its writer had not seen. */
@@ -106,7 +106,6 @@ function elementsOf(
   const from = bytesText(cursor);
   const to = through === undefined ? undefined : bytesText(through);
   for (const slot of watch.changes.values()) {
-    if (!(slot instanceof ElementSlot)) continue;
     const { element, state } = slot;
     const place = bytesText(element);
     if (place > from && (to === undefined || place <= to)) elements.set(place, { element, state });

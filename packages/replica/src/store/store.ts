@@ -54,10 +54,9 @@ import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot 
 import { SlotCache, type SlotTable } from './slot-cache.js';
 import { type Moment, Views } from './views.js';
 
-/** Watches a key range while a scan of it is under way: what changed meanwhile overrides what was scanned. */
+/** Follows the elements of one set while a scan of it is under way: what changed meanwhile overrides what was read. */
 export interface RangeWatch {
-  readonly fromId: string;
-  readonly toId: string;
+  readonly userKey: string;
   readonly changes: Map<string, ElementSlot>;
 }
 
@@ -96,7 +95,8 @@ export class Store {
   readonly reads: Reads;
   readonly views: Views;
   private readonly slots: SlotCache;
-  private readonly watches = new Set<RangeWatch>();
+  /** By the set's key. */
+  private readonly watches = new Map<string, Set<RangeWatch>>();
   private forming = new Commit(1);
   private inFlight: Commit | undefined;
   private durableNumber = 0;
@@ -192,26 +192,26 @@ export class Store {
     }
     if (this.watches.size === 0) return;
     if (!(slot instanceof ElementSlot)) return;
-    for (const watch of this.watches) {
-      if (slot.id >= watch.fromId && slot.id < watch.toId) watch.changes.set(slot.id, slot);
-    }
+    for (const watch of this.watches.get(slot.userKey) ?? []) watch.changes.set(slot.id, slot);
   }
 
   /** Follows a set's elements from now on; everything not yet durable is told at once. */
-  watchElements(key: string): RangeWatch {
-    const prefix = elementId(key, '');
-    const watch: RangeWatch = { fromId: prefix, toId: `${prefix}\uffff`, changes: new Map() };
+  watchElements(userKey: string): RangeWatch {
+    const watch: RangeWatch = { userKey, changes: new Map() };
     for (const commit of [this.inFlight, this.forming]) {
       for (const slot of commit?.touched ?? []) {
-        if (slot instanceof ElementSlot && slot.id.startsWith(prefix)) watch.changes.set(slot.id, slot);
+        if (slot instanceof ElementSlot && slot.userKey === userKey) watch.changes.set(slot.id, slot);
       }
     }
-    this.watches.add(watch);
+    const watches = this.watches.get(userKey);
+    if (watches === undefined) this.watches.set(userKey, new Set([watch]));
+    else watches.add(watch);
     return watch;
   }
 
   unwatch(watch: RangeWatch): void {
-    this.watches.delete(watch);
+    const watches = this.watches.get(watch.userKey);
+    if (watches?.delete(watch) === true && watches.size === 0) this.watches.delete(watch.userKey);
   }
 
   // Changes

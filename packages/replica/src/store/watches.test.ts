@@ -104,6 +104,34 @@ describe('a filter', () => {
   });
 });
 
+test('each watch of many is told its own, and nothing once it has ended', () => {
+  const node = new Rig();
+  const keys = ['a', 'ab', 'abc', 'b', 'bc', 'é', ''];
+  const filters = keys.flatMap((text) =>
+    text === '' ? [{ prefix: '' }] : [{ prefix: text }, { key: text }],
+  );
+  const watches = [...filters, ...filters].map((filter) => ({ filter, watch: node.watch(filter) }));
+  const written = ['a', 'abc', 'abd', 'b', 'é', 'z'];
+  const check = (ended: number) => {
+    const before = watches.map(({ watch }) => watch.changes.length);
+    node.run(...written.map((key) => put(key, 1)));
+    watches.forEach(({ filter, watch }, index) => {
+      const want = written.filter((key) =>
+        'key' in filter ? key === filter.key : key.startsWith(filter.prefix as string),
+      );
+      const told = watch.changes.slice(before[index]).map(({ key }) => key);
+      expect(told).toEqual(index < ended ? [] : want);
+    });
+  };
+  check(0);
+  for (const { watch } of watches.slice(0, filters.length)) {
+    node.step({ type: 'unwatch', session: watch.session, request: watch.request });
+  }
+  check(filters.length);
+  for (const { watch } of watches) node.step({ type: 'session-closed', session: watch.session });
+  check(watches.length);
+});
+
 describe('a watch ends', () => {
   test('with unwatch', () => {
     const node = new Rig();
