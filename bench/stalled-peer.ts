@@ -12,7 +12,13 @@ import { parseArgs } from 'node:util';
 import { startCluster } from '@causeway/cli';
 import { connect } from '@causeway/client';
 import type { ReplicaId } from '@causeway/crdt';
-import { chunkHead, decodePeerMessage, encodePeerMessage, type PeerMessage } from '@causeway/protocol';
+import {
+  chunkHead,
+  decodePeerMessage,
+  encodePeerMessage,
+  PEER_PROTOCOL_VERSION,
+  type PeerMessage,
+} from '@causeway/protocol';
 import WebSocket from 'ws';
 import { quantile } from './statistics.js';
 
@@ -45,7 +51,7 @@ class FakePeer {
     this.socket.on('open', () => {
       this.send({
         type: 'hello',
-        version: 1,
+        version: PEER_PROTOCOL_VERSION,
         replica: this.replica,
         region: 'stall',
         start: 1,

@@ -6,7 +6,12 @@
  */
 import { request } from 'node:http';
 import { type ReplicaId, replicaId } from '@causeway/crdt';
-import { PEER_FRAME_BYTES_MAX, PEER_SUBPROTOCOL, type PeerMessage } from '@causeway/protocol';
+import {
+  PEER_FRAME_BYTES_MAX,
+  PEER_PROTOCOL_VERSION,
+  PEER_SUBPROTOCOL,
+  type PeerMessage,
+} from '@causeway/protocol';
 import { expect, test } from 'vitest';
 import { Scrape } from '../bench/suites/prometheus.js';
 import { seeded } from '../bench/suites/random.js';
@@ -71,7 +76,7 @@ interface Nonsense {
 
 const hello = (more: object = {}): PeerMessage => ({
   type: 'hello',
-  version: 1,
+  version: PEER_PROTOCOL_VERSION,
   replica: STRANGER,
   region: 'stranger',
   start: 1,
@@ -102,7 +107,7 @@ const NONSENSE: readonly Nonsense[] = [
   {
     name: 'the hello of another version',
     greeted: false,
-    say: [hello({ version: 2 })],
+    say: [hello({ version: PEER_PROTOCOL_VERSION + 1 })],
     closed: 1002,
     code: 'CAUSEWAY_BAD_VERSION',
   },

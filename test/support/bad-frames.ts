@@ -5,6 +5,7 @@ import {
   ChunkWriter,
   decodePeerMessage,
   encodePeerMessage,
+  PEER_PROTOCOL_VERSION,
   type PeerMessage,
 } from '@causeway/protocol';
 
@@ -61,12 +62,19 @@ function everyMessage(): PeerMessage[] {
     [ap, 70_000],
     [us, 5_000_000_000],
   ]);
-  const members = [ap, us].map((replica) => ({ replica, region: 'ap', address: 'ws://127.0.0.1:1' }));
+  const members = [ap, us].map((replica) => ({
+    replica,
+    region: 'ap',
+    address: 'ws://127.0.0.1:1',
+    state: 'active' as const,
+    version: 1,
+    finalSeq: 0,
+  }));
   const wall = 1_790_000_000_123;
   return [
     {
       type: 'hello',
-      version: 1,
+      version: PEER_PROTOCOL_VERSION,
       replica: us,
       region: 'us',
       start: 77,
@@ -86,7 +94,7 @@ function everyMessage(): PeerMessage[] {
     {
       type: 'gossip',
       versionVector,
-      reports: [{ replica: us, versionVector, members: [ap, us] }],
+      reports: [{ replica: us, versionVector, members: [ap, us], retired: [], quietMs: 0 }],
       members,
       wall,
     },

@@ -190,6 +190,18 @@ export const ERRORS = {
     retryable: false,
     meaning: 'A replica was away for longer than its peers keep evidence of removals.',
   },
+  CAUSEWAY_REMOVED: {
+    status: 503,
+    retryable: false,
+    meaning:
+      'The replica has left the cluster, or an operator has removed it; it starts anew with a new data directory.',
+  },
+  CAUSEWAY_EVICTED: {
+    status: 503,
+    retryable: false,
+    meaning:
+      'The replica was away for longer than its peers wait, and was evicted; it joins again under a new identity.',
+  },
   CAUSEWAY_DUPLICATE_IDENTITY: {
     status: 503,
     retryable: false,

@@ -23,7 +23,14 @@ import {
   textOf,
   vectorOf,
 } from './peer-fields.js';
-import type { Member, PeerHello, PeerMessage, Report } from './peer-messages.js';
+import {
+  isRetired,
+  MEMBERSHIPS,
+  type Member,
+  type PeerHello,
+  type PeerMessage,
+  type Report,
+} from './peer-messages.js';
 import { decodeRepairFields, repairFieldsOf } from './repair-frame.js';
 import { PEER_PROTOCOL_VERSION } from './version.js';
 
@@ -86,7 +93,8 @@ function fieldsOf(message: PeerMessage): readonly unknown[] {
         message.reports.map((report) => [
           report.replica,
           flatVector(report.versionVector),
-          ...[...report.members].sort(compareReplicas),
+          report.quietMs,
+          knowledgeOf(report, sortedMembers(message.members)),
         ]),
         flatMembers(message.members),
         message.wall,
@@ -102,10 +110,38 @@ function fieldsOf(message: PeerMessage): readonly unknown[] {
   }
 }
 
+function sortedMembers(members: readonly Member[]): Member[] {
+  return [...members].sort((a, b) => compareReplicas(a.replica, b.replica));
+}
+
 function flatMembers(members: readonly Member[]): readonly unknown[] {
-  return [...members]
-    .sort((a, b) => compareReplicas(a.replica, b.replica))
-    .flatMap(({ replica, region, address }) => [replica, region, address]);
+  return sortedMembers(members).flatMap(({ replica, region, address, state, version, finalSeq }) => [
+    replica,
+    region,
+    address,
+    MEMBERSHIPS.indexOf(state) + 1,
+    version,
+    finalSeq,
+  ]);
+}
+
+const KNOWN = 1;
+const KNOWN_RETIRED = 2;
+
+function knowledgeOf(report: Report, members: readonly Member[]): Uint8Array {
+  const known = new Set(report.members);
+  const retired = new Set(report.retired);
+  const knowledge = new Uint8Array(members.length);
+  let count = 0;
+  members.forEach(({ replica }, index) => {
+    if (!known.has(replica)) return;
+    count++;
+    knowledge[index] = retired.has(replica) ? KNOWN_RETIRED : KNOWN;
+  });
+  // Who knows less than it does would have others compact past whom it has heard of.
+  if (count < known.size)
+    throw new Error('invariant broken: a report speaks of members that the gossip names');
+  return knowledge;
 }
 
 /**
@@ -203,32 +239,58 @@ function helloOf(fields: readonly unknown[]): PeerHello {
 
 function gossipOf(fields: readonly unknown[]): PeerMessage {
   count(fields, 5);
+  const members = membersOf(fields[3]);
   return {
     type: 'gossip',
     versionVector: vectorOf(fields[1]),
-    reports: asArray(fields[2], REPLICAS_MAX).map(reportOf),
-    members: membersOf(fields[3]),
+    reports: asArray(fields[2], REPLICAS_MAX).map((report) => reportOf(report, members)),
+    members,
     wall: wallOf(fields[4]),
   };
 }
 
-function reportOf(value: unknown): Report {
-  const fields = asArray(value, REPLICAS_MAX + 2);
+function reportOf(value: unknown, all: readonly Member[]): Report {
+  const fields = asArray(value, 4);
+  count(fields, 4);
+  const knowledge = fields[3];
+  if (!(knowledge instanceof Uint8Array) || knowledge.length !== all.length)
+    throw bad('no knowledge of members');
   const members: ReplicaId[] = [];
-  for (let i = 2; i < fields.length; i++) members.push(after(members.at(-1), replicaOf(fields[i])));
-  return { replica: replicaOf(fields[0]), versionVector: vectorOf(fields[1]), members };
+  const retired: ReplicaId[] = [];
+  all.forEach(({ replica }, index) => {
+    const known = knowledge[index] as number;
+    if (known > KNOWN_RETIRED) throw bad('no knowledge of a member');
+    if (known > 0) members.push(replica);
+    if (known === KNOWN_RETIRED) retired.push(replica);
+  });
+  return {
+    replica: replicaOf(fields[0]),
+    versionVector: vectorOf(fields[1]),
+    quietMs: integerAt(fields, 2),
+    members,
+    retired,
+  };
 }
 
+const MEMBER_FIELDS = 6;
+
 function membersOf(value: unknown): readonly Member[] {
-  const fields = asArray(value, REPLICAS_MAX * 3);
-  if (fields.length % 3 !== 0) throw bad('members that are not whole');
+  const fields = asArray(value, REPLICAS_MAX * MEMBER_FIELDS);
+  if (fields.length % MEMBER_FIELDS !== 0) throw bad('members that are not whole');
   const members: Member[] = [];
-  for (let i = 0; i < fields.length; i += 3) {
-    members.push({
+  for (let i = 0; i < fields.length; i += MEMBER_FIELDS) {
+    const state = MEMBERSHIPS[integerAt(fields, i + 3) - 1];
+    if (state === undefined) throw bad('no state of a member');
+    const member = {
       replica: after(members.at(-1)?.replica, replicaOf(fields[i])),
       region: regionTextOf(fields[i + 1]),
       address: addressOf(fields[i + 2]),
-    });
+      state,
+      version: integerAt(fields, i + 4),
+      finalSeq: integerAt(fields, i + 5),
+    };
+    if (member.finalSeq > 0 && !isRetired(member)) throw bad('a final seq of a member that is not retired');
+    members.push(member);
   }
   return members;
 }

@@ -1,26 +1,40 @@
-import type { ReplicaId } from '@causeway/crdt';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CausewayError } from './errors.js';
 import { encodeFrame } from './frame.js';
 import { decodePeerMessage, encodePeerMessage } from './peer-frame.js';
-import type { Member, PeerMessage } from './peer-messages.js';
+import { MEMBERSHIPS, type Member, type PeerMessage } from './peer-messages.js';
 import { AP, EU, naturals, replicas, US, vectors } from './testing/arbitraries.js';
 import { damaged } from './testing/damaged.js';
 import { goldenBytes, readGolden, toHex } from './testing/golden.js';
 
-const GOLDEN = readGolden('peer-messages.v1.txt');
+const GOLDEN_1 = readGolden('peer-messages.v1.txt');
+const GOLDEN = readGolden('peer-messages.v2.txt');
 const WALL = 1_790_000_000_123;
 
 const members: readonly Member[] = [
-  { replica: AP, region: 'ap-south', address: 'wss://ap.example:7500' },
-  { replica: EU, region: 'eu-west', address: 'ws://127.0.0.1:7500' },
+  {
+    replica: AP,
+    region: 'ap-south',
+    address: 'wss://ap.example:7500',
+    state: 'removed',
+    version: 3,
+    finalSeq: 70_000,
+  },
+  {
+    replica: EU,
+    region: 'eu-west',
+    address: 'ws://127.0.0.1:7500',
+    state: 'joining',
+    version: 1,
+    finalSeq: 0,
+  },
 ];
 
 const samples: readonly PeerMessage[] = [
   {
     type: 'hello',
-    version: 1,
+    version: 2,
     replica: EU,
     region: 'eu-west',
     start: 4_503_599_627_370_497,
@@ -55,9 +69,11 @@ const samples: readonly PeerMessage[] = [
           [EU, 1],
           [US, 2],
         ]),
-        members: [AP, EU, US],
+        members: [AP, EU],
+        retired: [AP],
+        quietMs: 1_500,
       },
-      { replica: AP, versionVector: new Map(), members: [] },
+      { replica: AP, versionVector: new Map(), members: [EU], retired: [], quietMs: 0 },
     ],
     members,
     wall: WALL,
@@ -67,14 +83,24 @@ const samples: readonly PeerMessage[] = [
   { type: 'bye' },
 ];
 
-test.each(samples)('version 1 is written as ever and read the same: $type', (message) => {
+test.each(samples)('version 2 is written as ever and read the same: $type', (message) => {
   expect(toHex(encodePeerMessage(message))).toBe(toHex(goldenBytes(GOLDEN, message.type)));
   expect(decodePeerMessage(goldenBytes(GOLDEN, message.type))).toEqual(message);
 });
 
-const memberLists: fc.Arbitrary<readonly Member[]> = fc
-  .uniqueArray(replicas)
-  .map((list) => list.sort().map((replica) => ({ replica, region: 'eu', address: `ws://${replica}:1` })));
+test('a node of version 1 is told that the versions differ', () => {
+  expect(() => decodePeerMessage(goldenBytes(GOLDEN_1, 'hello'))).toThrow(
+    expect.objectContaining({ code: 'CAUSEWAY_BAD_VERSION' }),
+  );
+});
+
+const memberLists: fc.Arbitrary<readonly Member[]> = fc.uniqueArray(replicas).map((list) =>
+  list.sort().map((replica, index) => {
+    const state = MEMBERSHIPS[index % MEMBERSHIPS.length]!;
+    const finalSeq = index % MEMBERSHIPS.length > 2 ? index : 0;
+    return { replica, region: 'eu', address: `ws://${replica}:1`, state, version: index, finalSeq };
+  }),
+);
 
 const wallTimes = fc.double({ min: 0, max: 2 ** 53 - 1, noNaN: true }).map((wall) => wall + 0);
 
@@ -82,7 +108,7 @@ const messages: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.constantFrom(...samples),
   fc.record({
     type: fc.constant('hello' as const),
-    version: fc.constant(1),
+    version: fc.constant(2),
     replica: replicas,
     region: fc.constant('eu'),
     start: naturals,
@@ -103,20 +129,29 @@ const messages: fc.Arbitrary<PeerMessage> = fc.oneof(
     durableAt: wallTimes,
     chunks: fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 })),
   }),
-  fc.record({
-    type: fc.constant('gossip' as const),
-    versionVector: vectors,
-    reports: fc.array(
-      fc.record({
-        replica: replicas,
-        versionVector: vectors,
-        members: fc.uniqueArray(replicas).map((list): ReplicaId[] => list.sort()),
-      }),
-    ),
-    members: memberLists,
-    wall: wallTimes,
-  }),
+  memberLists.chain((list) =>
+    fc.record({
+      type: fc.constant('gossip' as const),
+      versionVector: vectors,
+      reports: fc.array(
+        fc.record({
+          replica: replicas,
+          versionVector: vectors,
+          members: fc.constant(list.map(({ replica }) => replica)),
+          retired: fc.subarray(list.map(({ replica }) => replica)),
+          quietMs: naturals,
+        }),
+      ),
+      members: fc.constant(list),
+      wall: wallTimes,
+    }),
+  ),
 );
+
+test('no report is sent that speaks of members whom the gossip does not name', () => {
+  const gossip = samples.find((message) => message.type === 'gossip')!;
+  expect(() => encodePeerMessage({ ...gossip, members: [] })).toThrow('invariant');
+});
 
 test('every message comes back from its frame', () => {
   fc.assert(
@@ -149,12 +184,12 @@ test('chunks are views of the frame, no Buffers', () => {
 
 describe('refused', () => {
   test('the hello of another version, whatever follows it', () => {
-    expect(() => decodePeerMessage(encodeFrame([1, 2, { future: true }]))).toThrow(
+    expect(() => decodePeerMessage(encodeFrame([1, 3, { future: true }]))).toThrow(
       expect.objectContaining({ code: 'CAUSEWAY_BAD_VERSION' }),
     );
   });
 
-  const hello: readonly unknown[] = [1, 1, EU, 'eu-west', 1, 'ws://h:1', [], [], []];
+  const hello: readonly unknown[] = [1, 2, EU, 'eu-west', 1, 'ws://h:1', [], [], []];
   const bad = expect.objectContaining({ code: 'CAUSEWAY_BAD_FRAME' });
 
   test('nothing is wrong with the hello that these begin with', () => {
@@ -181,7 +216,12 @@ describe('refused', () => {
     { name: 'a version vector with a fraction', fields: hello.with(6, [EU, 1.5]) },
     { name: 'a version vector with a bigint', fields: hello.with(6, [EU, 1n]) },
     { name: 'a version vector of millions', fields: hello.with(6, new Array(10_000).fill(0)) },
-    { name: 'members out of order', fields: hello.with(8, [US, 'us', 'ws://h:1', EU, 'eu', 'ws://h:1']) },
+    {
+      name: 'members out of order',
+      fields: hello.with(8, [US, 'us', 'ws://h:1', 1, 1, 0, EU, 'eu', 'ws://h:1', 1, 1, 0]),
+    },
+    { name: 'a member of no state', fields: hello.with(8, [US, 'us', 'ws://h:1', 7, 1, 0]) },
+    { name: 'a final seq of a living member', fields: hello.with(8, [US, 'us', 'ws://h:1', 2, 1, 9]) },
     { name: 'members that are not whole', fields: hello.with(8, [US, 'us']) },
     { name: 'a negative seq', fields: [5, EU, -1] },
     { name: 'a seq beyond 2^53-1', fields: [5, EU, 2 ** 53] },
@@ -194,7 +234,15 @@ describe('refused', () => {
     { name: 'a chunk that is too large', fields: [7, EU, 0, new Uint8Array(16 * 1024 * 1024 + 1)] },
     { name: 'a refusal without end', fields: [4, 'CAUSEWAY_STALE', 'x'.repeat(5_000)] },
     { name: 'a report that is none', fields: [11, [], [1], [], 0] },
-    { name: 'a report whose members are out of order', fields: [11, [], [[EU, [], US, EU]], [], 0] },
+    { name: 'a report without its knowledge', fields: [11, [], [[EU, [], 0]], [], 0] },
+    {
+      name: 'a report that knows more members than there are',
+      fields: [11, [], [[EU, [], 0, Uint8Array.of(1)]], [], 0],
+    },
+    {
+      name: 'a report of an unknown knowledge',
+      fields: [11, [], [[EU, [], 0, Uint8Array.of(3)]], [EU, 'eu', 'ws://h:1', 2, 1, 0], 0],
+    },
   ])('$name', ({ fields }) => {
     expect(() => decodePeerMessage(encodeFrame(fields))).toThrow(bad);
   });

@@ -11,31 +11,50 @@
  *   [8, origin, after, first]          gap
  *   [9, origin, bytes]                 credit
  *   [10, vv]                           ack
- *   [11, vv, [replica, vv, replica*]*, members, wall]   gossip; each report is an array of its own
+ *   [11, vv, [replica, vv, quietMs, knowledge]*, members, wall]   gossip; each report is an array of its own
  *   [12, id, wall]                     ping
  *   [13, id, wall, receivedAt]         pong
  *   [14]                               bye
  *   [15 …] to [25 …]                   repair: repair-messages.ts
  *
  * vv is a flat array replica, seq, replica, seq …, strictly ascending by replica, without zeros; members a flat array
- * replica, region, address …, strictly ascending by replica. Encoder and decoder are in
- * peer-frame.ts; the chunks themselves are opaque to them (chunk.ts).
+ * replica, region, address, state, version, finalSeq …, strictly ascending by replica; knowledge a binary of one byte
+ * for each of the members: 0 the reporter does not know it, 1 it does, 2 it knows that it is retired. Encoder and
+ * decoder are in peer-frame.ts; the chunks themselves are opaque to them (chunk.ts).
  */
 import type { ReplicaId, VersionVector } from '@causeway/crdt';
 import type { RepairMessage } from './repair-messages.js';
 
+/** In the order of their numbers on the wire and on disk, from 1; from `left` on a member is retired for good. */
+export const MEMBERSHIPS = ['joining', 'active', 'draining', 'left', 'removed', 'evicted'] as const;
+export type Membership = (typeof MEMBERSHIPS)[number];
+
+/** The register of one member. Which of two stands is decided by `joinMembers` in @causeway/replica. */
 export interface Member {
   readonly replica: ReplicaId;
   readonly region: string;
   /** URL at which other nodes dial it. */
   readonly address: string;
+  readonly state: Membership;
+  /** Counts what the member has said of itself. */
+  readonly version: number;
+  /** Of a retired member: the highest seq that it was known to have. 0 while it is none. */
+  readonly finalSeq: number;
 }
 
-/** A member's version vector and the members that it knows. */
+export function isRetired({ state }: Member): boolean {
+  return state === 'left' || state === 'removed' || state === 'evicted';
+}
+
+/** A member's version vector, and the members that it knew when it had that. */
 export interface Report {
   readonly replica: ReplicaId;
   readonly versionVector: VersionVector;
+  /** Those of the gossip's members that it knew, retired ones included, and which of them it knew to be retired. */
   readonly members: readonly ReplicaId[];
+  readonly retired: readonly ReplicaId[];
+  /** For how long nobody known to the sender of the gossip has heard of it, ms. */
+  readonly quietMs: number;
 }
 
 export interface PeerHello {

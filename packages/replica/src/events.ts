@@ -1,6 +1,7 @@
 /**
  * The only things that a replica is told. Hosts make them; nothing outside input does can make `step` throw.
  */
+import type { ReplicaId } from '@causeway/crdt';
 import type { KeyType, Operation, PeerMessage, WatchFilter } from '@causeway/protocol';
 
 /** Names one client connection, HTTP request or in-process user; chosen by the host, never reused. */
@@ -58,8 +59,14 @@ export type Event =
   | { readonly type: 'store-reopened'; readonly records: StoredReplica }
   /** Nothing but the time: a deadline came. */
   | { readonly type: 'tick' }
-  /** Stop taking requests, let the peers catch up. */
-  | { readonly type: 'drain' };
+  /** Stop taking requests, let the peers catch up: because the process stops, or because an operator wants it. */
+  | { readonly type: 'drain'; readonly byOperator?: boolean }
+  /** Take requests again, and stay. */
+  | { readonly type: 'resume' }
+  /** Drain, hand over, and then leave the members for good (status: `membership`). */
+  | { readonly type: 'leave' }
+  /** An operator takes another replica, which is not to come back, from the members. */
+  | { readonly type: 'remove-member'; readonly replica: ReplicaId };
 
 export interface ScanEntry {
   readonly key: Uint8Array;

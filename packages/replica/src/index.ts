@@ -6,6 +6,7 @@ export { DEFAULT_LIMITS, LINK_SILENCE_MS, type Limits } from './limits.js';
 export * from './ready.js';
 export { Replica } from './replica.js';
 export type { ConflictRecord, ConflictSide } from './replication/conflicts.js';
-export type { PeerStatus, Status } from './status.js';
+export { decodeMember } from './replication/member-register.js';
+export type { MemberStatus, PeerStatus, Status } from './status.js';
 export { IDENTITY_KEY, REPLICA_KEY, START_RANGES } from './store/keyspace.js';
 export { decodeIdentity, decodeReplicaRecord, type ReplicaRecord } from './store/replica-record.js';

@@ -31,6 +31,10 @@ export interface Limits {
   readonly indexJournalBytesMax: number;
   /** How long a view may stay open, ms: meanwhile the store keeps every version of what is written over. */
   readonly viewAgeMaxMs: number;
+  /** A member of which nobody has heard for so long may be evicted by a majority, ms: its peers keep evidence until then. */
+  readonly maxOfflineMs: number;
+  /** How far a clock may be from what the majority agrees on, ms; also how far a stamp may be ahead to be followed. */
+  readonly maxClockSkewMs: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -47,6 +51,8 @@ export const DEFAULT_LIMITS: Limits = {
   indexBits: 18,
   indexJournalBytesMax: 8 << 20,
   viewAgeMaxMs: 3_600_000,
+  maxOfflineMs: 7 * 24 * 3_600_000,
+  maxClockSkewMs: 500,
 };
 
 /** What a record costs in memory beyond its bytes, roughly. */
@@ -105,7 +111,9 @@ export const CONFLICT_BYTES_MAX = 16 << 20;
 /** Own commits whose acknowledgement is timed. */
 export const TIMED_COMMITS_MAX = 20_000;
 export const WATCHES_PER_SESSION_MAX = 1_000;
-/** Members, and so origins: bounds every version vector, and a gossip, which holds one for each. */
+/** Living members: a gossip holds a version vector for each. */
 export const MEMBERS_MAX = 128;
+/** Retired ones, which stay in every version vector for good. */
+export const RETIRED_MAX = 1_024;
 /** Links, of which duplicates close at once. */
 export const LINKS_MAX = 4 * 64;

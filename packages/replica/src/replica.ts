@@ -6,7 +6,7 @@
  * one is executed.
  */
 import { dominates, type ReplicaId, seqOf } from '@causeway/crdt';
-import { CausewayError, isRead } from '@causeway/protocol';
+import { CausewayError, isRead, isRetired, type Member } from '@causeway/protocol';
 import { assert, unreachable } from './assert.js';
 import type { Environment, Millis, Now, ReplicaConfig } from './environment.js';
 import type { Event, StoredReplica } from './events.js';
@@ -15,12 +15,13 @@ import { Readiness } from './readiness.js';
 import type { Batch, Ready } from './ready.js';
 import { ChunkApplier } from './replication/apply-chunk.js';
 import { type ConflictRecord, Conflicts } from './replication/conflicts.js';
+import { describeRetirement } from './replication/handshake.js';
 import { Intake } from './replication/intake.js';
 import { Members } from './replication/members.js';
-import { Neighbours } from './replication/neighbours.js';
+import { Neighbours, type UntrustedCode } from './replication/neighbours.js';
 import { OwnCommits } from './replication/own-commits.js';
 import { Requests } from './session/requests.js';
-import type { PeerStatus, Status } from './status.js';
+import type { MemberStatus, PeerStatus, Status } from './status.js';
 import type { LoggedChunk } from './store/commit.js';
 import { Housekeeping } from './store/housekeeping.js';
 import { initialRecords } from './store/initial.js';
@@ -51,8 +52,10 @@ export class Replica {
   private draining = false;
   /** Its store refuses writes; what it has is served. */
   private readOnly = false;
+  /** It leaves the members as soon as its peers have everything. */
+  private leaving = false;
   /** Why its identity is not to be used for new writes. */
-  private fault: { code: 'CAUSEWAY_AMNESIA' | 'CAUSEWAY_DUPLICATE_IDENTITY'; message: string } | undefined;
+  private fault: { code: UntrustedCode; message: string } | undefined;
   private dirty = true;
   /** It has been logged that the node is ready; not before the host has heard of the replica. */
   private announced = true;
@@ -67,7 +70,7 @@ export class Replica {
     this.store = new Store(stored, this.start, { ...DEFAULT_LIMITS, ...config.limits }, env);
     this.store.now = now;
     this.id = this.store.self;
-    this.members = new Members(this.store);
+    this.members = new Members(this.store, config.region, config.advertise);
     this.members.restore(stored.entries);
     this.conflictFeed = new Conflicts(env.telemetry);
     this.watches = new Watches(this.store);
@@ -89,6 +92,7 @@ export class Replica {
         this.lagMs.set(origin, seconds * 1000);
         env.telemetry.lag(origin, seconds);
       },
+      this.members,
     );
     this.neighbours = new Neighbours(
       this.store,
@@ -129,6 +133,7 @@ export class Replica {
     this.housekeeping.restart(purgesOf(stored));
     // A node without seeds waits for nobody.
     this.check(now);
+    this.declare();
   }
 
   /**
@@ -189,9 +194,21 @@ export class Replica {
         return;
       case 'drain':
         this.draining = true;
+        if (event.byOperator === true) return this.members.declare({ state: 'draining' });
         this.neighbours.bye();
         if (!this.readOnly) this.housekeeping.wrapUp();
         return;
+      case 'resume':
+        this.draining = this.leaving = false;
+        return this.declare();
+      case 'leave':
+        this.draining = this.leaving = true;
+        return this.members.declare({ state: 'draining' });
+      case 'remove-member': {
+        const retirement = this.members.retirement(event.replica, 'removed');
+        if (retirement !== undefined) this.neighbours.learn([retirement]);
+        return;
+      }
       default:
         unreachable(event);
     }
@@ -206,6 +223,7 @@ export class Replica {
       this.housekeep(now);
       this.execute(now);
       this.neighbours.tick(now);
+      this.leave();
     }
     const between = !writeInFlight && !this.readOnly;
     if (between && store.views.isWanted) store.views.take(now.monotonic);
@@ -250,7 +268,7 @@ export class Replica {
     if (this.requests.waiting > 0 || !dominates(this.store.durable, this.store.executed)) return false;
     const own = seqOf(this.store.durable, this.id);
     for (const link of this.neighbours.upLinks()) {
-      if (seqOf(this.members.get(link.replica)?.latest ?? new Map(), this.id) < own) return false;
+      if (seqOf(link.report(), this.id) < own) return false;
     }
     return true;
   }
@@ -272,7 +290,8 @@ export class Replica {
       digest: this.store.durableRoot.toHex(),
       settled: this.housekeeping.isSettled(now),
       conflicts: { ...this.conflictFeed.counts },
-      peers: [...this.members.all()].map(({ member }) => this.peerStatus(member.replica, now)),
+      peers: [...this.members.living()].map(({ member }) => this.peerStatus(member.replica, now)),
+      members: this.memberStatuses(now),
       oldestUnstableSeconds: this.unstable.age(now.monotonic),
     };
   }
@@ -304,12 +323,18 @@ export class Replica {
     this.store.reads.retry();
     this.store.views.expire(now.monotonic, this.store.limits.viewAgeMaxMs);
     if (this.readOnly) return;
+    for (const origin of this.members.settleRetired()) {
+      this.env.log.info(
+        { peer: origin },
+        'all members know that it is retired: nothing waits for it any more',
+      );
+    }
     const stable = this.members.stable();
     this.unstable.sample(this.store.durable, stable, now.monotonic);
     this.housekeeping.tick(now, stable);
     // A seed that has never been met may still want the log from its beginning.
     if (this.readiness.isReady && this.readiness.allAnswered) this.housekeeping.cutLog(this.members.held());
-    this.members.saveReports();
+    this.members.saveReports(now.monotonic);
   }
 
   private check(now: Now): void {
@@ -317,6 +342,29 @@ export class Replica {
     this.announced = false;
     this.store.wasReady = true;
     this.store.commitReplicaRecord();
+    this.declare();
+  }
+
+  /** Says of itself what there is to say: others are told when it is durable. */
+  private declare(): void {
+    const { region, advertise: address } = this.config;
+    const { self } = this.members;
+    if (isRetired(self)) return this.distrust(...describeOwnRetirement(self));
+    const state = !this.readiness.isReady
+      ? 'joining'
+      : this.draining && self.state === 'draining'
+        ? 'draining'
+        : 'active';
+    this.members.declare({ region, address, state });
+  }
+
+  /** Goes when all that it has is known to be elsewhere. */
+  private leave(): void {
+    if (!this.leaving || this.readOnly || [...this.neighbours.upLinks()].length === 0 || !this.drained())
+      return;
+    this.leaving = false;
+    this.members.declare({ state: 'left' });
+    this.distrust(...describeOwnRetirement(this.members.self));
   }
 
   private durableChunks(chunks: readonly LoggedChunk[], now: Now): void {
@@ -330,8 +378,9 @@ export class Replica {
     const state = this.members.get(replica);
     if (state === undefined) return;
     let all = seqOf(this.store.durable, this.id);
-    for (const { latest } of this.members.all()) all = Math.min(all, seqOf(latest, this.id));
-    this.ownCommits.acknowledged(replica, seqOf(state.latest, this.id), all, this.store.now.monotonic);
+    for (const { latest } of this.members.living()) all = Math.min(all, seqOf(latest.versionVector, this.id));
+    const seq = seqOf(state.latest.versionVector, this.id);
+    this.ownCommits.acknowledged(replica, seq, all, this.store.now.monotonic);
   }
 
   private list(event: Event & { type: 'list-keys' }, now: Now): void {
@@ -374,16 +423,19 @@ export class Replica {
     if (this.draining) reasons.push('draining');
     if (this.readOnly) reasons.push('read-only');
     if (this.fault !== undefined) {
-      reasons.push(this.fault.code === 'CAUSEWAY_AMNESIA' ? 'amnesia' : 'duplicate-identity');
+      reasons.push(this.fault.code.slice('CAUSEWAY_'.length).toLowerCase().replaceAll('_', '-'));
     }
     if (!this.readiness.isReady && this.intake.unreachable.length > 0) reasons.push('needs-repair');
     return reasons;
   }
 
-  private distrust(code: 'CAUSEWAY_AMNESIA' | 'CAUSEWAY_DUPLICATE_IDENTITY', message: string): void {
-    if (this.fault?.code !== code) this.env.log.error({ code }, message);
-    // Once amnesic, only a new directory helps.
-    if (this.fault?.code !== 'CAUSEWAY_AMNESIA') this.fault = { code, message };
+  private distrust(code: UntrustedCode, message: string): void {
+    if (this.fault?.code === code) return;
+    if (this.members.self.state === 'left') this.env.log.info({}, message);
+    else this.env.log.error({ code }, message);
+    // A copy may be stopped; for everything else only a new identity helps.
+    if (this.fault === undefined || this.fault.code === 'CAUSEWAY_DUPLICATE_IDENTITY')
+      this.fault = { code, message };
   }
 
   private writeFailed(error: unknown): void {
@@ -422,6 +474,7 @@ export class Replica {
     this.store.restore(records);
     this.requests.readAgain();
     this.members.restore(records.entries);
+    this.declare();
     this.housekeeping.restart(purgesOf(records));
     // Links that were opened meanwhile were told of less than the store has brought back.
     this.neighbours.resume(now);
@@ -429,10 +482,18 @@ export class Replica {
     this.env.log.info({}, 'the disk writes again');
   }
 
+  private memberStatuses(now: Now): MemberStatus[] {
+    return this.members.list().map((member) => {
+      const state = this.members.get(member.replica);
+      const quietMs = state === undefined ? 0 : Math.round(state.quietMs(now.monotonic));
+      return { ...member, quietMs, counts: state?.settled !== true };
+    });
+  }
+
   private peerStatus(replica: ReplicaId, now: Now): PeerStatus {
     const state = this.members.get(replica);
     const link = this.neighbours.linkTo(replica);
-    const latest = state?.latest ?? new Map();
+    const latest = state?.latest.versionVector ?? new Map();
     let backlog = 0;
     for (const [origin, seq] of this.store.durable) {
       if (origin !== replica) backlog += Math.max(0, seq - seqOf(latest, origin));
@@ -457,6 +518,10 @@ export class Replica {
       unacknowledgedSeconds: this.ownCommits.ageBeyond(seqOf(latest, this.id), own, now.monotonic),
     };
   }
+}
+
+function describeOwnRetirement({ replica, state }: Member): [UntrustedCode, string] {
+  return [state === 'evicted' ? 'CAUSEWAY_EVICTED' : 'CAUSEWAY_REMOVED', describeRetirement(replica, state)];
 }
 
 /** Jobs that make jobs are run within one poll, so many deep; the rest with the next event. */

@@ -1,6 +1,6 @@
 /** What a replica says of itself: everything in it is durable. */
 import type { ReplicaId, VersionVector } from '@causeway/crdt';
-import type { KeyType } from '@causeway/protocol';
+import type { KeyType, Member } from '@causeway/protocol';
 
 export interface PeerStatus {
   readonly replica: ReplicaId;
@@ -17,6 +17,14 @@ export interface PeerStatus {
   readonly unacknowledgedSeconds: number;
 }
 
+/** A register of the membership, retired ones included, as it would be known after a crash. */
+export interface MemberStatus extends Member {
+  /** For how long nobody that is known has heard of it, ms; 0 for this replica itself. */
+  readonly quietMs: number;
+  /** Evidence of removals waits for it. Of a retired one no longer when all others are known to know. */
+  readonly counts: boolean;
+}
+
 export interface Status {
   readonly replica: ReplicaId;
   readonly region: string;
@@ -30,7 +38,10 @@ export interface Status {
   /** No purge and no expiry is under way. */
   readonly settled: boolean;
   readonly conflicts: Readonly<Record<KeyType, number>>;
+  /** Members that are not retired, without this replica. */
   readonly peers: readonly PeerStatus[];
+  /** All, this replica first. */
+  readonly members: readonly MemberStatus[];
   /** Age of the oldest write that is not known to be everywhere. */
   readonly oldestUnstableSeconds: number;
 }

@@ -32,6 +32,28 @@ export function status(change: Partial<Status> = {}): Status {
         unacknowledgedSeconds: 0.5,
       },
     ],
+    members: [
+      {
+        replica: self,
+        region: 'eu',
+        address: 'ws://eu.example:7500',
+        state: 'active',
+        version: 2,
+        finalSeq: 0,
+        quietMs: 0,
+        counts: true,
+      },
+      {
+        replica: peer,
+        region: 'us',
+        address: 'ws://us.example:7500',
+        state: 'active',
+        version: 2,
+        finalSeq: 0,
+        quietMs: 120,
+        counts: true,
+      },
+    ],
     oldestUnstableSeconds: 0.25,
     ...change,
   };

@@ -45,6 +45,13 @@ export class Dialer {
     if (!this.targets.has(address)) this.add(address, false, replica);
   }
 
+  /** It is retired. A seed is asked on, since another replica may stand there now. */
+  forget(replica: ReplicaId): void {
+    for (const target of [...this.targets.values()]) {
+      if (target.replica === replica && !target.seed) this.targets.delete(target.address);
+    }
+  }
+
   /** Dials what is due. `isUp` tells whether a link to the replica stands. */
   run(now: Now, isUp: (replica: ReplicaId) => boolean): void {
     for (const target of this.targets.values()) {

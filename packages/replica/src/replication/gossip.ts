@@ -2,24 +2,23 @@
  * Gossip: what this replica tells its neighbours of itself and of others, and what it takes from theirs.
  */
 import type { ReplicaId, VersionVector } from '@causeway/crdt';
-import type { Member } from '@causeway/protocol';
-import type { Environment, Now, ReplicaConfig } from '../environment.js';
+import { isRetired, type Member, type PeerMessage, type Report } from '@causeway/protocol';
+import type { Environment, Now } from '../environment.js';
 import type { Store } from '../store/store.js';
 import type { Link } from './link.js';
 import type { Members } from './members.js';
 
 export class Gossip {
-  /** Monotonic ms of the next one; 0: at once, for there is news of the members. */
+  /** Monotonic ms of the next one. */
   dueAt: number;
   private pings = 0;
 
   constructor(
     private readonly store: Store,
     private readonly members: Members,
-    private readonly config: ReplicaConfig,
     private readonly env: Environment,
-    /** A member is new, or has moved. */
-    private readonly onLearnt: (member: Member) => void,
+    /** A member is new, has changed, or is retired; this replica itself may be the retired one. */
+    private readonly onLearnt: (member: Member, news: 'met' | 'changed' | 'retired') => void,
     private readonly onReported: (replica: ReplicaId) => void,
     dueAt: number,
   ) {
@@ -30,44 +29,82 @@ export class Gossip {
     return ++this.pings;
   }
 
+  /** `byThemselves`: each is what the member says of itself. */
   learn(members: readonly Member[], byThemselves: boolean): void {
     for (const member of members) {
-      if (!this.members.add(member, byThemselves)) continue;
-      this.env.log.info({ peer: member.replica, address: member.address }, 'met a member');
-      this.onLearnt(member);
-      this.dueAt = 0;
+      const news = this.members.add(member, byThemselves);
+      if (news === undefined) continue;
+      const { replica, address, state, finalSeq } = member;
+      if (news === 'retired') this.env.log.warn({ peer: replica, state, finalSeq }, 'a member is retired');
+      else if (news === 'met') this.env.log.info({ peer: replica, address }, 'met a member');
+      this.onLearnt(member, news);
     }
   }
 
-  report(replica: ReplicaId, versionVector: VersionVector): void {
-    this.members.report(replica, versionVector);
+  report(
+    replica: ReplicaId,
+    versionVector: VersionVector,
+    knows?: { readonly members: readonly ReplicaId[]; readonly retired: readonly ReplicaId[] },
+  ): void {
+    this.members.report(replica, versionVector, knows);
     this.onReported(replica);
   }
 
+  /** What a neighbour says of itself and of others. */
+  take(link: Link, gossip: PeerMessage & { type: 'gossip' }, now: Now): void {
+    this.learn(gossip.members, false);
+    this.report(link.replica, gossip.versionVector, knowledgeOf(gossip.members));
+    link.quiet.clear();
+    for (const report of gossip.reports) {
+      const { replica, quietMs } = report;
+      this.report(replica, report.versionVector, report);
+      this.members.heard(replica, quietMs, now.monotonic);
+      link.quiet.set(replica, quietMs);
+    }
+  }
+
   tell(link: Link, now: Now): void {
-    const others = [...this.members.all()].filter(({ member }) => member.replica !== link.replica);
+    const { members } = this;
+    link.toldMembers = members.version;
+    for (const [origin, seq] of this.store.durable) link.acked.set(origin, seq);
     link.send({
       type: 'gossip',
       versionVector: new Map(this.store.durable),
-      reports: others.map(({ member, latest }) => ({
-        replica: member.replica,
-        versionVector: latest,
-        members: [],
-      })),
-      members: this.memberList(),
+      reports: this.reports(link, now),
+      members: members.list(),
       wall: now.wall,
     });
     link.send({ type: 'ping', id: this.nextPing(), wall: now.wall });
   }
 
-  memberList(): Member[] {
-    const self = { replica: this.store.self, region: this.config.region, address: this.config.advertise };
-    return [self, ...[...this.members.all()].map(({ member }) => member)];
+  /** Those that say no more of members than this replica would itself after a crash. */
+  private reports(link: Link, now: Now): Report[] {
+    const reports: Report[] = [];
+    for (const state of this.members.living()) {
+      const { replica } = state.member;
+      const { versionVector, members, retired } = state.latest;
+      if (replica === link.replica || [...members].some((member) => !this.members.isTold(member))) continue;
+      reports.push({
+        replica,
+        versionVector,
+        members: [...members],
+        retired: [...retired],
+        quietMs: Math.floor(state.quietMs(now.monotonic)),
+      });
+    }
+    return reports;
   }
 
-  /** Durable here: told to all neighbours, since each may be the way to another. */
-  acknowledge(links: Iterable<Link>): void {
+  /**
+   * Durable here: told to all neighbours, since each may be the way to another. An acknowledgement is a report under
+   * the members that were told before it: where these have changed, all is told.
+   */
+  acknowledge(links: Iterable<Link>, now: Now): void {
     for (const link of links) {
+      if (link.toldMembers !== this.members.version) {
+        this.tell(link, now);
+        continue;
+      }
       const news = new Map<ReplicaId, number>();
       for (const [origin, seq] of this.store.durable) {
         if ((link.acked.get(origin) ?? 0) >= seq) continue;
@@ -77,4 +114,15 @@ export class Gossip {
       if (news.size > 0) link.send({ type: 'ack', versionVector: news });
     }
   }
+}
+
+/** Of a hello or a gossip: who names a member knows it. */
+export function knowledgeOf(members: readonly Member[]): {
+  readonly members: readonly ReplicaId[];
+  readonly retired: readonly ReplicaId[];
+} {
+  return {
+    members: members.map(({ replica }) => replica),
+    retired: members.filter(isRetired).map(({ replica }) => replica),
+  };
 }

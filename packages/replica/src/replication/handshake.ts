@@ -10,14 +10,21 @@
  *   copied directory. Both are refused, loudly.
  */
 import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
-import { CausewayError, chunkHead, isChunkWhole, type PeerHello } from '@causeway/protocol';
+import {
+  CausewayError,
+  chunkHead,
+  isChunkWhole,
+  type Member,
+  type Membership,
+  type PeerHello,
+} from '@causeway/protocol';
 import type { Environment, Now } from '../environment.js';
 import type { LinkId } from '../events.js';
 import { REFUSED_REDIAL_MS } from '../limits.js';
 import { logRange } from '../store/keyspace.js';
 import type { Store } from '../store/store.js';
 import type { Dialer } from './dialer.js';
-import type { Gossip } from './gossip.js';
+import { type Gossip, knowledgeOf } from './gossip.js';
 import type { Link } from './link.js';
 import type { Members } from './members.js';
 import type { NeighbourEvents } from './neighbours.js';
@@ -50,16 +57,23 @@ export class Handshake {
     const { replica } = hello;
     if (link.state !== 'greeting') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'a second hello');
     if (link.address !== undefined) this.dialer.answered(link.address, replica);
-    link.member = { replica, region: hello.region, address: hello.address };
+    link.member = memberOf(hello);
     link.start = hello.start;
     if (replica === this.store.self) return this.helloOfSelf(link, hello);
+    const met = this.members.get(replica);
+    // What it says of others counts as little as what it has.
+    if (met?.isRetired) return this.refuseRetired(link, met.member);
+    if (this.isForeign(link, met !== undefined, hello.versionVector)) return;
     this.events.answered(link.address, hello);
     if (this.isTwin(link, hello, now) || !this.mayStay(link, replica, now)) return;
-    const known = this.members.get(replica)?.latest ?? new Map();
+    const known = met?.latest.versionVector ?? new Map();
     link.state = 'checking';
     this.gossip.learn([link.member], true);
     this.gossip.learn(hello.members, false);
-    if (this.members.get(replica) === undefined) {
+    // This replica, or the peer, may have been told of its retirement.
+    if (this.table.links.get(link.id) !== link) return;
+    const member = this.members.get(replica);
+    if (member === undefined) {
       return this.refuse(link, 'CAUSEWAY_OVERLOADED', 'the cluster has as many members as it may have');
     }
     // What is here names a write; what was only heard of stands in the version vector.
@@ -71,9 +85,36 @@ export class Handshake {
       link.told = true;
       this.raise(link, durable);
     };
-    if (this.members.isStored(replica)) tell(now);
+    if (member.told !== undefined) tell(now);
     else this.store.whenDurable(tell);
-    this.gossip.report(replica, hello.versionVector);
+    this.gossip.report(replica, hello.versionVector, knowledgeOf(hello.members));
+  }
+
+  /** Tells a retired member why nothing is taken from it. */
+  refuseRetired(link: Link, { replica, state }: Member): void {
+    const code = state === 'evicted' ? 'CAUSEWAY_EVICTED' : 'CAUSEWAY_REMOVED';
+    this.refuse(link, code, describeRetirement(replica, state));
+  }
+
+  /**
+   * A peer may hold writes of a retired member that nobody else waits for: one that joined by the retired one alone,
+   * or heard it last. A stranger has to wait until what it has is here from others; once all is settled here, what
+   * there is beyond it must not come.
+   */
+  isForeign(link: Link, isMember: boolean, versionVector: VersionVector): boolean {
+    const foreign = this.members.foreign(versionVector);
+    if (foreign === undefined || (isMember && !foreign.settled)) return false;
+    const { origin, settled } = foreign;
+    if (settled) {
+      this.refuse(link, 'CAUSEWAY_STALE', `has writes of ${origin}, which is retired, that no member has`);
+    } else {
+      this.table.end(
+        link,
+        `has writes of ${origin}, which is retired, that are not here yet`,
+        this.store.now,
+      );
+    }
+    return true;
   }
 
   private helloOfSelf(link: Link, hello: PeerHello): void {
@@ -181,9 +222,12 @@ export class Handshake {
   }
 
   refusedBy(link: Link, code: string, message: string): void {
-    if (link.member !== undefined)
-      this.complain(link.member.replica, code, `refused by the peer: ${message}`);
-    if (code === 'CAUSEWAY_DUPLICATE_IDENTITY') this.events.untrusted(code, message);
+    const { member } = link;
+    // What a retired member thinks of this one is of no account, nor what somebody thinks who has not said who it is.
+    if (member !== undefined && this.members.get(member.replica)?.isRetired !== true) {
+      this.complain(member.replica, code, `refused by the peer: ${message}`);
+      if (isUntrusted(code)) this.events.untrusted(code, message);
+    }
     if (link.address !== undefined) this.dialer.refused(link.address);
     this.table.end(link, 'refused', this.store.now);
   }
@@ -198,5 +242,30 @@ export class Handshake {
     link.send({ type: 'refuse', code, message });
     if (link.address !== undefined) this.dialer.refused(link.address);
     this.table.end(link, code, this.store.now);
+  }
+}
+
+/** Refusals that say that the identity of this replica is not to be used; the others have a cause at the peer. */
+function isUntrusted(
+  code: string,
+): code is 'CAUSEWAY_DUPLICATE_IDENTITY' | 'CAUSEWAY_REMOVED' | 'CAUSEWAY_EVICTED' {
+  return code === 'CAUSEWAY_DUPLICATE_IDENTITY' || code === 'CAUSEWAY_REMOVED' || code === 'CAUSEWAY_EVICTED';
+}
+
+/** What the peer says of itself; one that has not stored it yet says where it is at least. */
+function memberOf({ replica, region, address, members }: PeerHello): Member {
+  const said = members.find((member) => member.replica === replica);
+  return said ?? { replica, region, address, state: 'joining', version: 0, finalSeq: 0 };
+}
+
+/** Told to the retired one, and kept by it. */
+export function describeRetirement(replica: ReplicaId, state: Membership): string {
+  switch (state) {
+    case 'left':
+      return `${replica} has left the cluster: to join again, start it with a new data directory`;
+    case 'evicted':
+      return `${replica} was away for longer than the others wait (--max-offline) and was evicted: it must join again under a new identity`;
+    default:
+      return `${replica} was removed from the cluster by an operator: to join again, start it with a new data directory`;
   }
 }

@@ -31,6 +31,13 @@ export interface Source {
   send(message: PeerMessage): void;
 }
 
+/** What is taken of origins that are retired (members.ts). */
+export interface RetiredOrigins {
+  /** Nothing of it can come any more: whatever it had beyond what is here counts as covered. */
+  isSettled(origin: ReplicaId): boolean;
+  takenUpTo(origin: ReplicaId, from: ReplicaId): number;
+}
+
 interface Pending {
   readonly chunk: Chunk;
   readonly bytes: Uint8Array;
@@ -73,6 +80,7 @@ export class Intake {
     /** Own wall clock minus that of `origin`, ms, as far as known. */
     private readonly offsetOf: (origin: ReplicaId) => number,
     private readonly onLag: (origin: ReplicaId, seconds: number) => void,
+    private readonly retired: RetiredOrigins,
   ) {}
 
   /** Origins that no neighbour's log reaches for us: only a repair can bring them. */
@@ -183,6 +191,9 @@ export class Intake {
       this.giveCredit(inflow, from, bytes.length);
       return;
     }
+    if (chunk.lastSeq > this.retired.takenUpTo(inflow.origin, from.replica)) {
+      return this.subscribe(inflow, undefined);
+    }
     if (inflow.unapplied > this.store.limits.subscriptionWindowBytes + CHUNK_BYTES_MAX) {
       // Each new link brings a window, and a broken peer keeps to none: what waits is bounded, the rest comes again.
       inflow.resumed = true;
@@ -218,9 +229,17 @@ export class Intake {
   }
 
   private isReady(pending: Pending): boolean {
-    if (!dominates(this.store.executed, pending.chunk.deps)) return false;
+    if (!this.covers(pending.chunk.deps)) return false;
     pending.loaded ||= pending.slots.every((transaction) => transaction.every((slot: Slot) => slot.loaded));
     return pending.loaded;
+  }
+
+  private covers(deps: VersionVector): boolean {
+    if (dominates(this.store.executed, deps)) return true;
+    for (const [origin, seq] of deps) {
+      if (seqOf(this.store.executed, origin) < seq && !this.retired.isSettled(origin)) return false;
+    }
+    return true;
   }
 
   private giveCredit(inflow: Inflow, from: Source, bytes: number): void {
@@ -268,7 +287,11 @@ export class Intake {
   private bestSource(inflow: Inflow, now: Now): Source | undefined {
     for (const [replica, until] of inflow.gaps) if (until <= now.monotonic) inflow.gaps.delete(replica);
     const usable = (source: Source | undefined) =>
-      source !== undefined && !inflow.gaps.has(source.replica) ? source : undefined;
+      source !== undefined &&
+      !inflow.gaps.has(source.replica) &&
+      inflow.received < this.retired.takenUpTo(inflow.origin, source.replica)
+        ? source
+        : undefined;
     if (inflow.override !== undefined) {
       const { source, until } = inflow.override;
       if (until > now.monotonic && usable(source) !== undefined) return source;

@@ -33,6 +33,10 @@ export class Link implements Source {
   start = 0;
   /** Another start of the replica has come: whether this one lives is asked by a ping. */
   challenge: { readonly ping: number; readonly at: number; answered: boolean } | undefined;
+  /** Version of the members that the peer has been told. */
+  toldMembers = -1;
+  /** For how long nobody known to the peer has heard of a member, ms, as of its newest gossip. */
+  readonly quiet = new Map<ReplicaId, number>();
   /** What of `durable` has been acknowledged on this link. */
   readonly acked = new Map<ReplicaId, number>();
   readonly streams: Streams;
@@ -58,7 +62,7 @@ export class Link implements Source {
   }
 
   report(): VersionVector {
-    return this.members.get(this.replica)?.latest ?? new Map();
+    return this.members.get(this.replica)?.latest.versionVector ?? new Map();
   }
 
   send(message: PeerMessage): void {

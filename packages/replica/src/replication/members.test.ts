@@ -73,7 +73,13 @@ describe('a dot is stable', () => {
     peer.gossips({ members: [third.member] });
     node.pass(2_100);
     expect(keepsEvidence(node)).toBe(true);
-    const report = { replica: third.id, versionVector: new Map([[node.id, 2]]), members: [] };
+    const report = {
+      replica: third.id,
+      versionVector: new Map([[node.id, 2]]),
+      members: [],
+      retired: [],
+      quietMs: 0,
+    };
     peer.gossips({ reports: [report] });
     node.pass(2_100);
     expect(keepsEvidence(node)).toBe(false);
@@ -103,6 +109,9 @@ test('there are no more members than there may be, and who comes too late is tol
     replica: replicaId(`r${i}.0000000a`),
     region: `r${i}`,
     address: `ws://r${i}`,
+    state: 'active' as const,
+    version: 0,
+    finalSeq: 0,
   })).sort((a, b) => (a.replica < b.replica ? -1 : 1));
   peer.gossips({ members });
   expect(node.status.peers).toHaveLength(MEMBERS_MAX);

@@ -24,7 +24,8 @@ describe('the handshake', () => {
     const peer = new ScriptedPeer(node, 'us').dials();
     expect(peer.received.map(({ type }) => type)).toEqual(['hello']);
     node.finishWrite();
-    expect(node.store.all(KIND.member)).toHaveLength(1);
+    // Itself and the peer.
+    expect(node.store.all(KIND.member)).toHaveLength(2);
     expect(peer.received.map(({ type }) => type)).toContain('heard');
   });
 

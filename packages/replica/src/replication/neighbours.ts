@@ -2,7 +2,14 @@
  * Neighbours: the links of this replica, from the dial to the end, and whom each of their messages is for.
  */
 import type { ReplicaId } from '@causeway/crdt';
-import { CausewayError, type PeerHello, type PeerMessage } from '@causeway/protocol';
+import {
+  CausewayError,
+  isRetired,
+  type Member,
+  PEER_PROTOCOL_VERSION,
+  type PeerHello,
+  type PeerMessage,
+} from '@causeway/protocol';
 import type { Environment, Now, ReplicaConfig } from '../environment.js';
 import type { LinkId } from '../events.js';
 import {
@@ -19,11 +26,18 @@ import type { LoggedChunk } from '../store/commit.js';
 import type { Store } from '../store/store.js';
 import { Dialer } from './dialer.js';
 import { Gossip } from './gossip.js';
-import { Handshake } from './handshake.js';
+import { describeRetirement, Handshake } from './handshake.js';
 import type { Intake } from './intake.js';
 import { Link } from './link.js';
 import type { Members } from './members.js';
 import { liveChunks } from './streams.js';
+
+/** Why an identity is not to be used for new writes. */
+export type UntrustedCode =
+  | 'CAUSEWAY_AMNESIA'
+  | 'CAUSEWAY_DUPLICATE_IDENTITY'
+  | 'CAUSEWAY_REMOVED'
+  | 'CAUSEWAY_EVICTED';
 
 export interface NeighbourEvents {
   /** The address is this node's own. */
@@ -31,7 +45,7 @@ export interface NeighbourEvents {
   /** A peer has said what it holds, in its hello: `address` where it was dialled. */
   answered(address: string | undefined, hello: PeerHello): void;
   /** This replica is not to be trusted with its identity. */
-  untrusted(code: 'CAUSEWAY_AMNESIA' | 'CAUSEWAY_DUPLICATE_IDENTITY', message: string): void;
+  untrusted(code: UntrustedCode, message: string): void;
   /** A peer has found nothing wrong with it. */
   linked(): void;
   /** A member's report has moved. */
@@ -63,13 +77,12 @@ export class Neighbours {
       this.links.set(id, new Link(id, address, at.monotonic, store, members, env.log));
       store.send({ type: 'dial', link: id, address });
     });
-    for (const { member } of members.all()) this.dialer.advertised(member.replica, member.address);
+    for (const { member } of members.living()) this.dialer.advertised(member.replica, member.address);
     this.gossip = new Gossip(
       store,
       members,
-      config,
       env,
-      ({ replica, address }) => this.dialer.advertised(replica, address),
+      (member, news) => this.learnt(member, news),
       (replica) => events.reported(replica),
       now.monotonic + GOSSIP_INTERVAL_MS,
     );
@@ -119,14 +132,14 @@ export class Neighbours {
     link.lastHeardAt = now.monotonic;
     link.send({
       type: 'hello',
-      version: 1,
+      version: PEER_PROTOCOL_VERSION,
       replica: this.store.self,
       region: this.config.region,
       start: this.start,
       address: this.config.advertise,
       versionVector: new Map(this.store.durable),
       horizon: new Map(this.store.horizon),
-      members: this.gossip.memberList(),
+      members: this.members.list(),
     });
   }
 
@@ -142,6 +155,7 @@ export class Neighbours {
     const link = this.links.get(id);
     if (link === undefined) return;
     link.lastHeardAt = now.monotonic;
+    if (link.state === 'up') this.members.heard(link.replica, 0, now.monotonic);
     try {
       this.take(link, message, now);
     } catch (error) {
@@ -159,11 +173,17 @@ export class Neighbours {
     // While this node stood still it heard nobody, and what they sent waits to be read.
     const stalledMs = now.monotonic - this.lastTickAt - 2 * GOSSIP_INTERVAL_MS;
     this.lastTickAt = now.monotonic;
-    if (stalledMs > 0) for (const link of this.links.values()) link.lastHeardAt += stalledMs;
+    if (stalledMs > 0) {
+      for (const link of this.links.values()) link.lastHeardAt += stalledMs;
+      this.members.stoodStill(stalledMs);
+    }
     for (const link of this.links.values()) this.checkSilence(link, now);
     if (this.ackDueAt !== undefined && this.ackDueAt <= now.monotonic) {
       this.ackDueAt = undefined;
-      this.gossip.acknowledge(this.up.values());
+      this.gossip.acknowledge(this.up.values(), now);
+    }
+    for (const link of this.up.values()) {
+      if (link.toldMembers !== this.members.version) this.gossip.tell(link, now);
     }
     if (this.gossip.dueAt <= now.monotonic) {
       this.gossip.dueAt = now.monotonic + GOSSIP_INTERVAL_MS;
@@ -174,7 +194,8 @@ export class Neighbours {
       this.intake.route(now);
       if (this.up.size > 0) this.events.linked();
     }
-    if (!this.paused) this.dialer.run(now, (replica) => replica === this.store.self || this.up.has(replica));
+    if (!this.paused && !isRetired(this.members.self))
+      this.dialer.run(now, (replica) => replica === this.store.self || this.up.has(replica));
   }
 
   durableChunks(chunks: readonly LoggedChunk[], now: Now): void {
@@ -197,6 +218,11 @@ export class Neighbours {
 
   private closeAll(reason: string, now: Now): void {
     for (const link of [...this.links.values()]) this.end(link, reason, now);
+  }
+
+  /** Registers that did not come over a link. */
+  learn(members: readonly Member[]): void {
+    this.gossip.learn(members, false);
   }
 
   bye(): void {
@@ -239,9 +265,8 @@ export class Neighbours {
         return this.gossip.report(link.replica, message.versionVector);
       case 'gossip':
         this.handshake.refused.delete(link.replica);
-        this.gossip.learn(message.members, false);
-        this.gossip.report(link.replica, message.versionVector);
-        for (const { replica, versionVector } of message.reports) this.gossip.report(replica, versionVector);
+        this.gossip.take(link, message, now);
+        if (link.state === 'up') this.handshake.isForeign(link, true, message.versionVector);
         return;
       case 'ping':
         return link.send({ type: 'pong', id: message.id, wall: message.wall, receivedAt: now.wall });
@@ -251,6 +276,23 @@ export class Neighbours {
       case 'bye':
         return;
     }
+  }
+
+  private learnt(member: Member, news: 'met' | 'changed' | 'retired'): void {
+    const { replica, address } = member;
+    if (replica === this.store.self) return this.retired(this.members.self);
+    if (news !== 'retired') return this.dialer.advertised(replica, address);
+    this.dialer.forget(replica);
+    for (const link of [...this.links.values()]) {
+      if (link.member?.replica === replica) this.handshake.refuseRetired(link, member);
+    }
+  }
+
+  /** Others have retired this replica: nobody links with it any more. */
+  private retired({ replica, state }: Member): void {
+    const code = state === 'evicted' ? 'CAUSEWAY_EVICTED' : 'CAUSEWAY_REMOVED';
+    this.events.untrusted(code, describeRetirement(replica, state));
+    this.closeAll('this replica is retired', this.store.now);
   }
 
   private raised(link: Link, now: Now): void {

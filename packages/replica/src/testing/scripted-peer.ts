@@ -8,6 +8,7 @@ import {
   ChunkWriter,
   decodeChunk,
   type Member,
+  PEER_PROTOCOL_VERSION,
   type PeerHello,
   type PeerMessage,
   type RecordDelta,
@@ -43,7 +44,14 @@ export class ScriptedPeer {
   }
 
   get member(): Member {
-    return { replica: this.id, region: this.region, address: this.address };
+    return {
+      replica: this.id,
+      region: this.region,
+      address: this.address,
+      state: 'active',
+      version: 0,
+      finalSeq: 0,
+    };
   }
 
   /** All that it has. */
@@ -83,7 +91,7 @@ export class ScriptedPeer {
   greets(hello: Partial<PeerHello> = {}): this {
     return this.tells({
       type: 'hello',
-      version: 1,
+      version: PEER_PROTOCOL_VERSION,
       replica: this.id,
       region: this.region,
       start: this.start,

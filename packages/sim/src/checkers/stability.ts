@@ -12,6 +12,7 @@
  */
 import { type Dot, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import {
+  ByteReader,
   CausewayError,
   chunkHead,
   decodeCounter,
@@ -19,9 +20,10 @@ import {
   decodeRegister,
   decodeSetMeta,
   isChunkWhole,
+  isRetired,
   unsealValue,
 } from '@causeway/protocol';
-import { decodeIdentity, decodeReplicaRecord, IDENTITY_KEY } from '@causeway/replica';
+import { decodeIdentity, decodeMember, decodeReplicaRecord, IDENTITY_KEY } from '@causeway/replica';
 import type { ClusterNode, Landing } from '../cluster.js';
 import { show, Violation } from '../violation.js';
 import type { Checker } from './checker.js';
@@ -67,6 +69,8 @@ export class StabilityChecker implements Checker {
   private readonly names = new WeakMap<Uint8Array, ReplicaId>();
   /** Members, with what their introducers had when they stored them. */
   private readonly members = new Map<ReplicaId, VersionVector>();
+  /** Retired members, with those who hold the retirement. */
+  private readonly retired = new Map<ReplicaId, Set<ReplicaId>>();
 
   landing(_node: ClusterNode, { batch, before }: Landing): void {
     const identity = before(IDENTITY_KEY);
@@ -76,7 +80,7 @@ export class StabilityChecker implements Checker {
     const record = batch.puts.find(({ key }) => key[0] === IDENTITY && key[1] === 1);
     if (record !== undefined) this.appliedBy(self).progress(positionsOf(record.value));
     for (const { key, value } of batch.puts) {
-      if (key[0] === MEMBER) this.introduced(asciiOf(key.subarray(1)) as ReplicaId, self);
+      if (key[0] === MEMBER) this.memberAt(self, asciiOf(key.subarray(1)) as ReplicaId, key, value);
       else if (isRecord(key)) this.judgeRecord(self, key, before(key), value);
     }
     for (const key of batch.deletes) {
@@ -87,9 +91,23 @@ export class StabilityChecker implements Checker {
     }
   }
 
-  private introduced(member: ReplicaId, by: ReplicaId): void {
-    if (this.members.has(member)) return;
-    this.members.set(member, this.appliedBy(by).versionVector);
+  /** What a replica says of itself introduces it to nobody. */
+  private memberAt(by: ReplicaId, replica: ReplicaId, key: Uint8Array, value: Uint8Array): void {
+    const { member } = decodeMember(replica, new ByteReader(unsealValue(key, value)));
+    if (isRetired(member)) {
+      const holders = this.retired.get(replica) ?? new Set();
+      this.retired.set(replica, holders.add(by));
+    }
+    if (by !== replica && !this.members.has(replica)) {
+      this.members.set(replica, this.appliedBy(by).versionVector);
+    }
+  }
+
+  /** It is retired, and nobody who is not will take anything from it. */
+  private isGone(member: ReplicaId): boolean {
+    const holders = this.retired.get(member);
+    if (holders === undefined) return false;
+    return [...this.members.keys()].every((other) => this.retired.has(other) || holders.has(other));
   }
 
   private judgeRecord(
@@ -115,7 +133,7 @@ export class StabilityChecker implements Checker {
     const replica = originOf(key);
     const { lastSeq: seq } = chunkHead(chunk);
     for (const [member, introducedAt] of this.members) {
-      if (seqOf(introducedAt, replica) >= seq) continue;
+      if (this.retired.get(member)?.has(self) || seqOf(introducedAt, replica) >= seq) continue;
       if (seqOf(this.appliedBy(member).versionVector, replica) >= seq) continue;
       throw new Violation('stability', `${self} cuts ${replica} ${seq} from its log, which ${member} lacks`);
     }
@@ -124,7 +142,7 @@ export class StabilityChecker implements Checker {
   private judge(self: ReplicaId, dot: Dot, what: () => string): void {
     const own = this.appliedBy(self).versionVector;
     for (const [member, introducedAt] of this.members) {
-      if (member === self || member === dot.replica) continue;
+      if (member === self || member === dot.replica || this.isGone(member)) continue;
       if (seqOf(introducedAt, dot.replica) >= dot.seq) continue;
       const applied = this.appliedBy(member);
       if (seqOf(applied.versionVector, dot.replica) < dot.seq) {

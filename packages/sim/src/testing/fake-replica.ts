@@ -158,6 +158,7 @@ class FakeReplica {
       settled: this.requests.length === 0,
       conflicts: { register: 0, set: 0, counter: 0 },
       peers: [],
+      members: [],
       oldestUnstableSeconds: 0,
     } as Status;
   }

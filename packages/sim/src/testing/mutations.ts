@@ -17,6 +17,7 @@ import type { Chunk, RecordDelta } from '@causeway/protocol';
 import { type Batch, Driver, type Event, type Host } from '@causeway/replica';
 import { ChunkApplier } from '../../../replica/src/replication/apply-chunk.js';
 import { Intake } from '../../../replica/src/replication/intake.js';
+import type { MemberState } from '../../../replica/src/replication/member-state.js';
 import { Members } from '../../../replica/src/replication/members.js';
 import { Transaction } from '../../../replica/src/session/transaction.js';
 import { Store } from '../../../replica/src/store/store.js';
@@ -129,8 +130,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'let a joiner not count for stability',
     plant: () =>
       patches(
-        patch(Members, 'stable', () => withoutJoiners((state) => state.covered)),
-        patch(Members, 'held', () => withoutJoiners((state) => state.latest)),
+        patch(Members, 'stable', () => withoutJoiners(({ covered }) => covered.versionVector)),
+        patch(Members, 'held', () => withoutJoiners(({ latest }) => latest.versionVector)),
       ),
     seed: 2,
     property: 'stability',
@@ -266,7 +267,7 @@ function skipCausalWait(): () => void {
 }
 
 /** Who has not reported a write of its own yet does not count. */
-function withoutJoiners(of: (state: { covered: VersionVector; latest: VersionVector }) => VersionVector) {
+function withoutJoiners(of: (state: Pick<MemberState, 'covered' | 'latest'>) => VersionVector) {
   // biome-ignore lint/suspicious/noExplicitAny: `this` is a Members
   return function (this: any): VersionVector {
     if (this.states.size === 0) return new Map();
