@@ -10,6 +10,7 @@ async function start(
     status: () => status(),
     metrics: { contentType: 'text/plain', text: () => Promise.resolve('causeway_ready 1\n') },
     adminToken: undefined,
+    scrub: () => undefined,
     allowOrigin: [],
     log: memoryLog(),
     ...change,
@@ -135,6 +136,18 @@ describe('The admin port', () => {
 
     expect(answer.status).toBe(want);
     expect(await answer.json()).toMatchObject({ error: { code: expect.stringMatching(/^CAUSEWAY_/) } });
+  });
+
+  test('begins a scrub for who has the token, and for nobody else', async () => {
+    let scrubs = 0;
+    const { url } = await start({ adminToken: 'secret', scrub: () => scrubs++ });
+    const post = (token: string) =>
+      fetch(`${url}/v1/admin/scrub`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+
+    expect((await post('wrong')).status).toBe(403);
+    expect(scrubs).toBe(0);
+    expect((await post('secret')).status).toBe(202);
+    expect(scrubs).toBe(1);
   });
 
   test('does not remove members yet', async () => {

@@ -19,12 +19,14 @@ const CONNECTIONS_MAX = 256;
 
 /** Known, and not in this version: 501 for who has the token. */
 const LATER = [
-  { method: 'POST', path: /^\/v1\/admin\/(drain|resume|quarantine|release|scrub)$/ },
+  { method: 'POST', path: /^\/v1\/admin\/(drain|resume|quarantine|release)$/ },
   { method: 'DELETE', path: /^\/v1\/members\/[^/]+$/ },
 ];
 
 export interface AdminServerOptions {
   readonly status: () => Status;
+  /** Begins a pass over all stored records. */
+  readonly scrub: () => void;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly adminToken: string | undefined;
   readonly allowOrigin: readonly string[];
@@ -77,6 +79,10 @@ export class AdminServer {
       this.checkToken(request);
       if (LATER.some((later) => later.method === method && later.path.test(path))) {
         throw new CausewayError('CAUSEWAY_NOT_IMPLEMENTED', `${method} ${path} is not in this version`);
+      }
+      if (method === 'POST' && path === '/v1/admin/scrub') {
+        this.options.scrub();
+        return answerJson(response, 202, {});
       }
     }
     const page = this.page(path);
@@ -146,6 +152,7 @@ export function describeStatus(status: Status): Record<string, unknown> {
     versionVector: Object.fromEntries(versionVector),
     digest: { root: digest },
     settled,
+    scrub: status.scrub,
     conflicts,
     peers: status.peers.map((peer) => ({
       replica: peer.replica,

@@ -30,6 +30,7 @@ describe('Metrics', () => {
       'causeway_conflicts_total counter',
       'causeway_convergence_seconds histogram',
       'causeway_duplicate_chunks_total counter',
+      'causeway_index_counting gauge',
       'causeway_oldest_unstable_seconds gauge',
       'causeway_operation_seconds histogram',
       'causeway_peer_bytes_total counter',
@@ -39,6 +40,10 @@ describe('Metrics', () => {
       'causeway_replication_backlog_transactions gauge',
       'causeway_replication_lag_seconds histogram',
       'causeway_replication_unacknowledged_seconds gauge',
+      'causeway_scrub_corrected_total counter',
+      'causeway_scrub_damaged_total counter',
+      'causeway_scrub_healed_total counter',
+      'causeway_scrub_passes_total counter',
       'causeway_writes_total counter',
     ]);
     expect(names).toContain('process_cpu_seconds_total counter');

@@ -87,6 +87,12 @@ export class Metrics implements Telemetry, OperationTelemetry {
       'Age of the oldest write not yet causally stable',
       (status) => status.oldestUnstableSeconds,
     );
+    this.gauge(
+      'causeway_index_counting',
+      'Whether the index of the records was lost and is being counted: no comparison with a peer goes on',
+      ({ scrub }) => (scrub.state === 'counting' ? 1 : 0),
+    );
+    this.scrubCounters();
     this.gauge('causeway_ready', 'Whether the node serves clients', (status) => (status.ready ? 1 : 0));
     this.peerCounters();
   }
@@ -186,6 +192,20 @@ export class Metrics implements Telemetry, OperationTelemetry {
         counter.inc({ peer: this.label(replica), direction: 'received' }, received);
       }
     });
+  }
+
+  private scrubCounters(): void {
+    const figures = {
+      passes: 'Passes over all stored records',
+      damaged: 'Stored records found damaged and not in memory: lost here until a peer has given them back',
+      healed: 'Damaged records that were written anew from memory',
+      corrected: 'Leaves of the index that were not those of the stored records',
+    } as const;
+    for (const [figure, help] of Object.entries(figures)) {
+      this.counter(`causeway_scrub_${figure}_total`, help, [], (counter) => {
+        counter.inc(this.status?.scrub[figure as keyof typeof figures] ?? 0);
+      });
+    }
   }
 
   private counter(name: string, help: string, labelNames: string[], fill: (counter: Counter) => void): void {

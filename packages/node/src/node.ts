@@ -125,7 +125,14 @@ async function wire(
   const clients = createClientServer({ hub, step, replica: view, config, log, telemetry: metrics });
   cleanups.push(() => clients.close());
   const client = formatAddress(await clients.listen());
-  const adminServer = new AdminServer({ status, metrics, adminToken, allowOrigin, log });
+  const adminServer = new AdminServer({
+    status,
+    scrub: () => step({ type: 'scrub' }),
+    metrics,
+    adminToken,
+    allowOrigin,
+    log,
+  });
   cleanups.push(() => adminServer.close());
   const admin = formatAddress(await adminServer.listen(config.adminListen));
   const local = createLocalDatabase({ hub, step });

@@ -59,6 +59,8 @@ export type Event =
   | { readonly type: 'store-reopened'; readonly records: StoredReplica }
   /** Nothing but the time: a deadline came. */
   | { readonly type: 'tick' }
+  /** Look through all stored records, at the usual pace. */
+  | { readonly type: 'scrub' }
   /** Stop taking requests, let the peers catch up: because the process stops, or because an operator wants it. */
   | { readonly type: 'drain'; readonly byOperator?: boolean }
   /** Take requests again, and stay. */

@@ -29,6 +29,12 @@ export interface Limits {
   readonly indexBits: number;
   /** Bytes of the index's journals, 20 for each changed record, beyond which its pages are stored anew: a start reads both. */
   readonly indexJournalBytesMax: number;
+  /** Bytes of stored records a second that a scrub reads: some percent of a core, and of the slowest disks in use. */
+  readonly scrubBytesPerSecond: number;
+  /** And when the index is lost and has to be counted anew: no repair goes on meanwhile. */
+  readonly recountBytesPerSecond: number;
+  /** From one background scrub to the next, ms. */
+  readonly scrubIntervalMs: number;
   /** How long a view may stay open, ms: meanwhile the store keeps every version of what is written over. */
   readonly viewAgeMaxMs: number;
   /** A member of which nobody has heard for so long may be evicted by a majority, ms: its peers keep evidence until then. */
@@ -50,6 +56,9 @@ export const DEFAULT_LIMITS: Limits = {
   resultRetentionMs: 25 * 3_600_000,
   indexBits: 18,
   indexJournalBytesMax: 8 << 20,
+  scrubBytesPerSecond: 4 << 20,
+  recountBytesPerSecond: 32 << 20,
+  scrubIntervalMs: 24 * 3_600_000,
   viewAgeMaxMs: 3_600_000,
   maxOfflineMs: 7 * 24 * 3_600_000,
   maxClockSkewMs: 500,
@@ -95,6 +104,17 @@ export const OVERRIDE_MS = 5_000;
 
 /** Views open at once, each with a copy of the index (4 MiB): those of a few sessions, and one of this node's own. */
 export const VIEWS_MAX = 8;
+
+/** One page of a scrub or a recount: half a millisecond of the executor's time. */
+export const RECOUNT_PAGE = { entriesMax: 256, bytesMax: 128 << 10 };
+/** Records written while one page is read, which a page has to take in; beyond it the page is read again. */
+export const RECOUNT_CHANGES_MAX = 1 << 16;
+/** Keys of damaged records that one pass remembers for those who mend them: the next pass finds the rest. */
+export const DAMAGED_MAX = 100_000;
+/** After a damaged record was met a pass follows, that the digests tell what is lost; so long after the last one. */
+export const DAMAGE_SCRUB_MS = 60_000;
+/** After a page that could not be read. */
+export const RECOUNT_RETRY_MS = 1_000;
 
 /** Readiness of the first node of a cluster, when no seed answers. */
 export const FIRST_NODE_MS = 5_000;

@@ -128,6 +128,7 @@ export class Replica {
         };
         this.store.whenDurable(() => this.conflictFeed.add(conflict));
       },
+      env.log,
     );
     this.store.onDurableChunks = (chunks, at) => this.durableChunks(chunks, at);
     this.housekeeping.restart(purgesOf(stored));
@@ -190,6 +191,8 @@ export class Replica {
         return this.writeFailed(event.error);
       case 'store-reopened':
         return this.reopened(event.records, now);
+      case 'scrub':
+        return this.housekeeping.scrub.request();
       case 'tick':
         return;
       case 'drain':
@@ -258,6 +261,7 @@ export class Replica {
       this.neighbours.deadline,
       this.readOnly ? Number.POSITIVE_INFINITY : this.readiness.deadline,
       this.nextHousekeepingAt,
+      this.readOnly ? Number.POSITIVE_INFINITY : this.housekeeping.scrub.deadline,
       expiry === undefined ? Number.POSITIVE_INFINITY : monotonic + Math.max(1, expiry - wall),
     );
   }
@@ -289,6 +293,7 @@ export class Replica {
       versionVector: new Map(this.store.durable),
       digest: this.store.durableRoot.toHex(),
       settled: this.housekeeping.isSettled(now),
+      scrub: this.housekeeping.scrub.status(),
       conflicts: { ...this.conflictFeed.counts },
       peers: [...this.members.living()].map(({ member }) => this.peerStatus(member.replica, now)),
       members: this.memberStatuses(now),
@@ -317,7 +322,7 @@ export class Replica {
   private housekeep(now: Now): void {
     if (!this.announced) this.env.log.info({}, 'ready');
     this.announced = true;
-    if (!this.readOnly) this.housekeeping.expire(now);
+    if (!this.readOnly) this.housekeeping.turn(now);
     if (now.monotonic < this.nextHousekeepingAt) return;
     this.nextHousekeepingAt = now.monotonic + HOUSEKEEPING_INTERVAL_MS;
     this.store.reads.retry();

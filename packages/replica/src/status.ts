@@ -25,6 +25,22 @@ export interface MemberStatus extends Member {
   readonly counts: boolean;
 }
 
+/** What has been found by looking through the stored records. Figures are since the start. */
+export interface ScrubStatus {
+  /** counting: the index was lost, and is counted from the records; comparisons with peers wait for it. */
+  readonly state: 'idle' | 'scrubbing' | 'counting';
+  /** Ended. */
+  readonly passes: number;
+  /** Records looked at by the pass that is under way, or the last one. */
+  readonly records: number;
+  /** Records found damaged that were not in memory. */
+  readonly damaged: number;
+  /** Damaged records that were written anew from memory. */
+  readonly healed: number;
+  /** Leaves of the index that were not the digests of their records. */
+  readonly corrected: number;
+}
+
 export interface Status {
   readonly replica: ReplicaId;
   readonly region: string;
@@ -37,6 +53,7 @@ export interface Status {
   readonly digest: string;
   /** No purge and no expiry is under way. */
   readonly settled: boolean;
+  readonly scrub: ScrubStatus;
   readonly conflicts: Readonly<Record<KeyType, number>>;
   /** Members that are not retired, without this replica. */
   readonly peers: readonly PeerStatus[];

@@ -19,6 +19,8 @@ export function status(change: Partial<Status> = {}): Status {
     ]),
     digest: '0123456789abcdef0123456789abcdef',
     settled: true,
+
+    scrub: { state: 'idle', passes: 0, records: 0, damaged: 0, healed: 0, corrected: 0 },
     conflicts: { register: 1, set: 2, counter: 0 },
     peers: [
       {

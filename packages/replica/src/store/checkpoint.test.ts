@@ -14,7 +14,8 @@ function index(node: Rig) {
 function expectKept(node: Rig): void {
   const again = new Rig({ store: node.store.clone(), limits: { indexBits } });
   expect(index(again).isWhole).toBe(true);
-  expect(index(again).leaves.words).toEqual(index(node).leaves.words);
+  const { words } = index(node).leaves;
+  expect(index(again).leaves.words.every((word, i) => word === words[i])).toBe(true);
   expect(index(again).leaves.count).toBe(index(node).leaves.count);
 }
 

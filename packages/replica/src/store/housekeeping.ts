@@ -5,7 +5,7 @@
  * Invariant: a step touches a bounded number of records, and the next one starts when it is durable.
  */
 import type { VersionVector } from '@causeway/crdt';
-import type { Now } from '../environment.js';
+import type { Log, Now } from '../environment.js';
 import { Checkpoint } from './checkpoint.js';
 import { Compaction } from './compaction.js';
 import { Expiry } from './expiry.js';
@@ -13,6 +13,7 @@ import type { Schedule } from './job.js';
 import { LogCut } from './log-cut.js';
 import { Purge } from './purge.js';
 import { Results } from './results.js';
+import { Scrub } from './scrub.js';
 import type { Survivor } from './set-count.js';
 import type { Store } from './store.js';
 
@@ -23,11 +24,13 @@ export class Housekeeping {
   private readonly results: Results;
   private readonly logCut: LogCut;
   private readonly checkpoint: Checkpoint;
+  readonly scrub: Scrub;
 
   constructor(
     private readonly store: Store,
     schedule: Schedule,
     onSurvivor: Survivor,
+    log: Log,
   ) {
     this.purge = new Purge(store, schedule, onSurvivor);
     this.compaction = new Compaction(store, schedule);
@@ -35,6 +38,7 @@ export class Housekeeping {
     this.results = new Results(store, schedule);
     this.logCut = new LogCut(store, schedule);
     this.checkpoint = new Checkpoint(store, schedule);
+    this.scrub = new Scrub(store, log, () => this.checkpoint.replaced());
     store.expiryWanted = (at) => this.expiry.wanted(at);
     store.purgeWanted = (key) => this.purge.start(key);
   }
@@ -46,6 +50,7 @@ export class Housekeeping {
     this.results.restart();
     this.logCut.restart();
     this.checkpoint.restart();
+    this.scrub.restart();
     this.purge.restart(purges);
   }
 
@@ -60,8 +65,9 @@ export class Housekeeping {
   }
 
   /** At every turn. */
-  expire(now: Now): void {
+  turn(now: Now): void {
     this.expiry.start(now);
+    this.scrub.turn(now);
   }
 
   /** Every HOUSEKEEPING_INTERVAL_MS. */

@@ -234,6 +234,13 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** The bytes that `bytesText` made the text of. */
+export function textBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
 /** Bytes as a text of the same length and order, for maps. */
 export function bytesText(bytes: Uint8Array): string {
   const part = 4096;

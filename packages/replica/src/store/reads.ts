@@ -7,7 +7,7 @@ import { unsealValue } from '@causeway/protocol';
 import type { Log } from '../environment.js';
 import type { ScanEntry } from '../events.js';
 import type { Load, Scan } from '../ready.js';
-import { bytesText, type KeyRange, KIND, textOfKey } from './keyspace.js';
+import { bytesText, type KeyRange, KIND, textBytes, textOfKey } from './keyspace.js';
 import type { Slot } from './slot.js';
 import type { SlotCache } from './slot-cache.js';
 
@@ -29,6 +29,8 @@ export class Reads {
   /** Keys of records that were found damaged, also when they have been written since. */
   private readonly damaged = new Set<string>();
   private nextId = 1;
+  /** A record was found damaged. */
+  damageFound: (key: Uint8Array) => void = () => {};
 
   constructor(
     private readonly slots: SlotCache,
@@ -152,6 +154,18 @@ export class Reads {
   private damage(slot: Slot): void {
     slot.corrupt = true;
     this.damaged.add(bytesText(slot.key));
+    this.damageFound(slot.key);
+  }
+
+  /** Keys of records that lack something. */
+  damagedKeys(): Uint8Array[] {
+    return [...this.damaged].map(textBytes);
+  }
+
+  /** The record has all again. */
+  mended(slot: Slot): void {
+    slot.corrupt = false;
+    this.damaged.delete(bytesText(slot.key));
   }
 
   private fill(slot: Slot, value: Uint8Array | undefined): void {

@@ -78,6 +78,14 @@ export class SlotCache {
     this.forget(slot);
   }
 
+  /** Drops all that nobody uses. */
+  clearIdle(): void {
+    for (const table of this.tables) {
+      for (const slot of table.values()) if (slot.pins === 0 && slot.dirty === 0) this.drop(slot);
+    }
+    this.hand = undefined;
+  }
+
   clear(): void {
     for (const table of this.tables) {
       for (const slot of table.values()) slot.table = undefined;

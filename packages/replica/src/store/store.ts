@@ -176,6 +176,36 @@ export class Store {
     }
   }
 
+  /** The slot of a record, if it is in memory: neither read nor kept. */
+  peek(recordKey: Uint8Array): Slot | undefined {
+    switch (recordKey[0]) {
+      case KIND.register:
+        return this.slots.registers.get(decodeText(recordKey.subarray(1)));
+      case KIND.set:
+        return this.slots.sets.get(decodeText(recordKey.subarray(1)));
+      case KIND.counter:
+        return this.slots.counters.get(decodeText(recordKey.subarray(1)));
+      case KIND.element: {
+        const { key, element } = splitElementKey(recordKey);
+        return this.slots.elements.get(elementId(key, bytesText(element)));
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  /** A damaged record has got back all that it lacked: reads of it are answered again. */
+  mend(slot: Slot): void {
+    if (!slot.corrupt) return;
+    this.reads.mended(slot);
+    this.delete(damagedKey(slot.key));
+  }
+
+  /** What is in memory is not to be trusted beyond what is stored: nobody may hold what was read before. */
+  readAnew(): void {
+    this.slots.clearIdle();
+  }
+
   release(slot: Slot): void {
     assert(slot.pins > 0, 'a slot is released by whom it was acquired');
     slot.pins--;

@@ -25,6 +25,7 @@ import type { Limits } from '../limits.js';
 import type { Batch, Load, Scan, Send } from '../ready.js';
 import { Replica } from '../replica.js';
 import type { Status } from '../status.js';
+import type { Housekeeping } from '../store/housekeeping.js';
 import { REPLICA_KEY, START_RANGES } from '../store/keyspace.js';
 import { decodeReplicaRecord, type ReplicaRecord } from '../store/replica-record.js';
 import type { Store } from '../store/store.js';
@@ -42,6 +43,11 @@ export interface RigOptions {
   readonly now?: Now;
   /** Bounds to be smaller than usual, so that a test reaches them. */
   readonly limits?: Partial<Limits>;
+}
+
+export interface Internals {
+  readonly store: Store;
+  readonly housekeeping: Housekeeping;
 }
 
 /** What a request was answered. */
@@ -135,8 +141,8 @@ export class Rig {
   }
 
   /** What the replica keeps to itself. */
-  get internals(): { readonly store: Store } {
-    return this.replica as unknown as { readonly store: Store };
+  get internals(): Internals {
+    return this.replica as unknown as Internals;
   }
 
   get errors(): string[] {

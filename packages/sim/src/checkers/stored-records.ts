@@ -36,6 +36,10 @@ export class StoredRecordsChecker implements Checker {
       if (digest !== status.digest) {
         throw new Violation('stored-records', `n${node} tells ${status.digest}, its records make ${digest}`);
       }
+      const { corrected, damaged, healed } = status.scrub;
+      if (corrected > 0 && damaged + healed === 0) {
+        throw new Violation('index', `n${node} corrected ${corrected} leaves although no record was damaged`);
+      }
     }
   }
 

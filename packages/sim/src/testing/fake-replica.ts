@@ -156,6 +156,8 @@ class FakeReplica {
       versionVector: this.durable,
       digest: JSON.stringify([...this.durable].sort()),
       settled: this.requests.length === 0,
+
+      scrub: { state: 'idle', passes: 0, records: 0, damaged: 0, healed: 0, corrected: 0 },
       conflicts: { register: 0, set: 0, counter: 0 },
       peers: [],
       members: [],
