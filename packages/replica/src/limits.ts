@@ -20,6 +20,8 @@ export interface Limits {
   readonly housekeepingRecords: number;
   /** Elements that one step of counting a set reads: nothing is written for them, and somebody may wait. */
   readonly countRecords: number;
+  /** Bytes of answers that cannot be sent yet, over all sessions: some of the largest; beyond it CAUSEWAY_OVERLOADED. */
+  readonly answersBytesMax: number;
   /** How long results of operations with an idempotency key are kept, ms: more than the 24 h that are promised. */
   readonly resultRetentionMs: number;
   /**
@@ -53,6 +55,7 @@ export const DEFAULT_LIMITS: Limits = {
   logFloorTransactions: 10_000,
   housekeepingRecords: 256,
   countRecords: 4_096,
+  answersBytesMax: 256 << 20,
   resultRetentionMs: 25 * 3_600_000,
   indexBits: 18,
   indexJournalBytesMax: 8 << 20,
@@ -73,6 +76,11 @@ export const TRANSACTION_BYTES_MAX = 11 << 20;
 export const TRANSACTION_ITEMS_MAX = 1 << 19;
 /** Bytes of one answer, whatever number of operations it is of. */
 export const ANSWER_BYTES_MAX = 16 << 20;
+
+/** What an element that has been read takes in memory beyond its bytes, roughly. */
+export const READ_ELEMENT_BYTES = 300;
+/** What a listing of keys holds: a page of the store, and its own. */
+export const LISTING_BYTES = 2 << 20;
 
 /** Requests that wait in the queue; beyond it CAUSEWAY_OVERLOADED. */
 export const REQUESTS_MAX = 50_000;

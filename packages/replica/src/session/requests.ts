@@ -21,6 +21,7 @@ import type { Environment, Now } from '../environment.js';
 import type { RequestEvent, SessionId } from '../events.js';
 import {
   ANSWER_BYTES_MAX,
+  LISTING_BYTES,
   REQUEST_BYTES_MAX,
   REQUESTS_MAX,
   RESULT_BYTES_MAX,
@@ -32,6 +33,7 @@ import { NO_BYTES, resultExpiryKey } from '../store/keyspace.js';
 import type { ElementSlot, ResultSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { Watches } from '../store/watches.js';
+import { AnswerBudget, overloaded } from './answer-budget.js';
 import { KeyListing, type ListRequest } from './listing.js';
 import { SetRead } from './set-read.js';
 import { bytesOfResult, type PlannedOperation, Transaction } from './transaction.js';
@@ -64,12 +66,15 @@ export class Requests {
   private queue: Waiting[] = [];
   private bytes = 0;
   private readonly listings = new Set<KeyListing>();
+  private readonly answers: AnswerBudget;
 
   constructor(
     private readonly store: Store,
     private readonly watches: Watches,
     private readonly env: Environment,
-  ) {}
+  ) {
+    this.answers = new AnswerBudget(store);
+  }
 
   get waiting(): number {
     return this.queue.length;
@@ -109,8 +114,18 @@ export class Requests {
   /** Lists keys when everything that the session has asked for before has been executed. */
   list(asked: ListRequest, now: Now): void {
     const { session, request } = asked;
-    const listing = new KeyListing(this.store, asked, now, () => this.listings.delete(listing));
+    const listing = new KeyListing(this.store, asked, now, () => this.listed(listing));
+    if (this.queue.length >= REQUESTS_MAX || !this.answers.fits(LISTING_BYTES)) {
+      this.fail(session, request, overloaded());
+      return;
+    }
+    this.answers.take(LISTING_BYTES);
     this.queue.push({ type: 'listing', session, request, listing });
+  }
+
+  private listed(listing: KeyListing): void {
+    this.listings.delete(listing);
+    this.answers.give(LISTING_BYTES);
   }
 
   /** Executes what is ready, in order, until the commit is full. */
@@ -159,7 +174,8 @@ export class Requests {
     this.queue = [];
     this.bytes = 0;
     for (const waiting of queue) {
-      if (waiting.type === 'transaction') for (const { read } of waiting.plan) read?.close();
+      if (waiting.type === 'listing') this.answers.give(LISTING_BYTES);
+      else for (const { read } of waiting.plan) read?.close();
       this.fail(waiting.session, waiting.request, error);
     }
   }
@@ -224,6 +240,7 @@ export class Requests {
             operation.limit,
             operation.after,
             { bytesMax: ANSWER_BYTES_MAX / readsIn(plan), removals: removalsIn(plan, planned.slot) },
+            this.answers,
           );
           if (!planned.read.ready) return false;
           break;
@@ -277,11 +294,13 @@ export class Requests {
       );
     }
     const changes = this.watches.any ? new Changes(now) : undefined;
+    const { answers } = this;
     const transaction = new Transaction(this.store, now, changes);
     let results: Result[];
     let records: readonly RecordDelta[];
     try {
       results = transaction.run(plan);
+      if (waiting.readsOnly && !answers.fits(transaction.answerBytes)) this.refuseToWait(plan);
       records = transaction.commit();
     } finally {
       transaction.end();
@@ -290,7 +309,14 @@ export class Requests {
     this.count(plan);
     if (changes !== undefined) this.watches.publish(transaction.dot, changes.list());
     const wrote = records.length > 0 || result !== undefined;
-    return { results, commit: wrote ? this.store.newestCommit : commitOf(plan) };
+    const commit = wrote ? this.store.newestCommit : commitOf(plan);
+    answers.hold(transaction.answerBytes, commit);
+    return { results, commit };
+  }
+
+  /** There is no room for the answer to a read that has to wait for a commit. */
+  private refuseToWait(plan: readonly PlannedOperation[]): void {
+    if (!this.store.isDurable(commitOf(plan))) throw overloaded();
   }
 
   private keep(

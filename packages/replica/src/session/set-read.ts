@@ -9,10 +9,12 @@
 import { isLive, type SetElement } from '@causeway/crdt';
 import { CausewayError, decodeElement, SET_ELEMENTS_MAX, unsealValue } from '@causeway/protocol';
 import type { ScanEntry } from '../events.js';
+import { READ_ELEMENT_BYTES } from '../limits.js';
 import { clearedThrough } from '../store/apply.js';
 import { bytesText, elementRange, splitElementKey } from '../store/keyspace.js';
 import type { SetSlot } from '../store/slot.js';
 import { elementId, type RangeWatch, type Store } from '../store/store.js';
+import { type AnswerBudget, overloaded } from './answer-budget.js';
 
 const PAGE_ENTRIES = 4_096;
 const PAGE_BYTES = 1 << 20;
@@ -36,6 +38,10 @@ export class SetRead {
   private lastElement: Uint8Array | undefined;
   private exhausted = false;
   private failed = false;
+  /** All sessions together hold too much: this one gives up. */
+  private refused = false;
+  /** Taken of the budget. */
+  private taken = 0;
 
   constructor(
     private readonly store: Store,
@@ -48,6 +54,7 @@ export class SetRead {
       /** Elements that the transaction itself may take away. */
       readonly removals: number;
     },
+    private readonly answers: AnswerBudget,
   ) {
     this.watch = store.watchElements(slot.userKey);
     this.afterId = after === undefined ? '' : elementId(slot.userKey, bytesText(after));
@@ -58,7 +65,7 @@ export class SetRead {
   /** Whether what has been read suffices; asks for the next page when not. */
   get ready(): boolean {
     if (this.reading) return false;
-    if (this.exhausted || this.failed) return true;
+    if (this.exhausted || this.failed || this.refused) return true;
     if (this.isEnough() || this.tooLarge) return true;
     this.readOn(this.lastElement);
     return false;
@@ -99,6 +106,13 @@ export class SetRead {
 
   close(): void {
     this.store.unwatch(this.watch);
+    this.forget();
+  }
+
+  private forget(): void {
+    this.scanned.clear();
+    this.answers.give(this.taken);
+    this.taken = 0;
   }
 
   private get tooLarge(): boolean {
@@ -113,6 +127,7 @@ export class SetRead {
   }
 
   private check(): void {
+    if (this.refused) throw overloaded();
     if (this.failed) throw new CausewayError('CAUSEWAY_READ_FAILED', 'reading the set from disk failed');
   }
 
@@ -126,7 +141,18 @@ export class SetRead {
     this.reading = false;
     if (entries === undefined) this.failed = true;
     else if (entries.length === 0) this.exhausted = true;
-    else for (const entry of entries) this.take(entry);
+    else this.takeAll(entries);
+  }
+
+  private takeAll(entries: readonly ScanEntry[]): void {
+    const before = this.bytes;
+    for (const entry of entries) this.take(entry);
+    // Its bytes, and as many for the text that names it.
+    const taken = 2 * (this.bytes - before) + entries.length * READ_ELEMENT_BYTES;
+    this.refused = !this.answers.fits(taken);
+    if (this.refused) return this.forget();
+    this.answers.take(taken);
+    this.taken += taken;
   }
 
   private take({ key, value }: ScanEntry): void {

@@ -143,13 +143,15 @@ export class Transaction {
     this.dot = store.nextDot();
   }
 
+  /** Memory of the results of `run`, roughly. */
+  answerBytes = 0;
+
   /** @throws CausewayError when an operation is refused; then nothing has changed. */
   run(plan: readonly PlannedOperation[]): Result[] {
-    let bytes = 0;
     return plan.map((planned) => {
       const result = this.operate(planned);
-      bytes += bytesOfResult(result);
-      if (bytes > ANSWER_BYTES_MAX) {
+      this.answerBytes += bytesOfResult(result);
+      if (this.answerBytes > ANSWER_BYTES_MAX) {
         throw new CausewayError(
           'CAUSEWAY_TOO_LARGE',
           `the answer would be larger than ${ANSWER_BYTES_MAX} bytes: ask for less at once`,
