@@ -1,6 +1,6 @@
 import { addRegisterDigest, Digest, Hasher, type Register, replicaId } from '@causeway/crdt';
 import { ByteWriter, encodeRegister, encodeSetMeta, sealValue } from '@causeway/protocol';
-import type { ScanEntry } from '@causeway/replica';
+import type { ScanEntry, Status } from '@causeway/replica';
 import { expect, test } from 'vitest';
 import type { NodeContents } from '../rest.js';
 import { evidenceIn } from './evidence.js';
@@ -30,9 +30,10 @@ function digestOf(...names: string[]): string {
   return digest.toHex();
 }
 
-function judge(digest: string, entries: ScanEntry[]): void {
+function judge(digest: string, entries: ScanEntry[], found: Partial<Status['scrub']> = {}): void {
+  const scrub = { damaged: 0, healed: 0, corrected: 0, ...found };
   new StoredRecordsChecker().atRest([
-    { node: 0, status: { digest }, stored: entries } as unknown as NodeContents,
+    { node: 0, status: { digest, scrub }, stored: entries } as unknown as NodeContents,
   ]);
 }
 
@@ -41,6 +42,11 @@ test('the digest told is that of the live records', () => {
   expect(() => judge(digestOf('a'), [registerAt('a', alive), registerAt('b', alive)])).toThrow(
     'stored-records',
   );
+});
+
+test('an index that had to be corrected is only excused by records that were damaged', () => {
+  expect(() => judge(digestOf(), [], { corrected: 1 })).toThrow('index');
+  judge(digestOf(), [], { corrected: 1, damaged: 1 });
 });
 
 test('a record that does not pass its checksum is found', () => {
