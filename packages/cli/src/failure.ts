@@ -24,6 +24,14 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
   CAUSEWAY_BAD_AMOUNT: 'amounts are whole numbers within ±9007199254740991',
   CAUSEWAY_BAD_KEY: 'keys are text of 1 to 1,024 bytes in UTF-8',
   CAUSEWAY_BAD_VERSION: 'command and node are of different versions: causeway --version, causeway status',
+  CAUSEWAY_FORBIDDEN:
+    'the admin port changes things only for who has its token: start the node with --admin-token-file FILE, and give ' +
+    'the same file here',
+  CAUSEWAY_NOT_HANDED_OVER:
+    'causeway status says which peers lack what; if the node is to go all the same, stop it and remove it at another ' +
+    'one: causeway members remove REPLICA',
+  CAUSEWAY_REMOVED:
+    'this replica is gone for good: to join again, start the node with a new --data directory',
   CAUSEWAY_DATA_IN_USE: 'another process uses this directory: stop it, or take another --data',
   CAUSEWAY_WATCH_OVERFLOW: 'changes come faster than they are printed: watch fewer keys with --prefix',
 };

@@ -12,6 +12,7 @@ import { getCommand } from './commands/get.js';
 import { hasCommand } from './commands/has.js';
 import { incrCommand } from './commands/incr.js';
 import { keysCommand } from './commands/keys.js';
+import { membersCommand } from './commands/members.js';
 import { removeCommand } from './commands/remove.js';
 import { replayCommand } from './commands/replay.js';
 import { resetCommand } from './commands/reset.js';
@@ -24,7 +25,10 @@ import { watchCommand } from './commands/watch.js';
 import type { Output } from './terminal/output.js';
 
 const GROUPS: readonly { readonly heading: string; readonly commands: (output: Output) => Command[] }[] = [
-  { heading: 'Nodes:', commands: (output) => [startCommand(), configCommand(), statusCommand(output)] },
+  {
+    heading: 'Nodes:',
+    commands: (output) => [startCommand(), configCommand(), statusCommand(output), membersCommand(output)],
+  },
   {
     heading: 'Registers:',
     commands: (output) => [getCommand(output), setCommand(output), deleteCommand(output)],
@@ -71,10 +75,12 @@ export function createProgram(output: Output, flagsHelp: string): Command {
   for (const command of program.commands) {
     if (NODE_COMMANDS.includes(command.name())) command.addHelpText('after', flagsHelp);
   }
-  for (const command of [program, ...program.commands]) {
-    command
-      .exitOverride()
-      .showHelpAfterError(`(causeway ${command === program ? '' : `${command.name()} `}--help says more)`);
-  }
+  failInWords(program, 'causeway');
   return program;
+}
+
+/** Also the commands of a command. */
+function failInWords(command: Command, name: string): void {
+  command.exitOverride().showHelpAfterError(`(${name} --help says more)`);
+  for (const inner of command.commands) failInWords(inner, `${name} ${inner.name()}`);
 }

@@ -1,7 +1,16 @@
+import { CausewayError } from '@causeway/protocol';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { AdminServer, type AdminServerOptions } from './admin-server.js';
 import { memoryLog } from './testing/scratch.js';
 import { status } from './testing/status.js';
+
+const nobody: AdminServerOptions['membership'] = {
+  list: () => status().members,
+  remove: () => Promise.reject(new Error('not asked for')),
+  drain: () => undefined,
+  resume: () => undefined,
+  leave: () => Promise.reject(new Error('not asked for')),
+};
 
 async function start(
   change: Partial<AdminServerOptions> = {},
@@ -9,6 +18,7 @@ async function start(
   const server = new AdminServer({
     status: () => status(),
     metrics: { contentType: 'text/plain', text: () => Promise.resolve('causeway_ready 1\n') },
+    membership: nobody,
     adminToken: undefined,
     scrub: () => undefined,
     allowOrigin: [],
@@ -117,7 +127,13 @@ describe('The admin port', () => {
       path: '/x',
       want: 403,
     },
-    { name: 'the token', token: 'secret', given: 'secret', path: '/v1/admin/drain', want: 501 },
+    {
+      name: 'the token, for later',
+      token: 'secret',
+      given: 'secret',
+      path: '/v1/admin/quarantine',
+      want: 501,
+    },
     {
       name: 'the token, on a path that is not there',
       token: 'secret',
@@ -150,17 +166,69 @@ describe('The admin port', () => {
     expect(scrubs).toBe(1);
   });
 
-  test('does not remove members yet', async () => {
-    const { url } = await start({ adminToken: 'secret' });
+  test('lists the members, with the final seq of the retired', async () => {
+    const [self, peer] = status().members;
+    const list = () => [self!, { ...peer!, state: 'removed' as const, finalSeq: 7, counts: false }];
+    const { url } = await start({ membership: { ...nobody, list } });
 
-    const answer = await fetch(`${url}/v1/members/us.00000002`, {
+    expect(await (await fetch(`${url}/v1/members`)).json()).toEqual({
+      members: [
+        {
+          replica: 'eu.00000001',
+          region: 'eu',
+          address: 'ws://eu.example:7500',
+          state: 'active',
+          quietMs: 0,
+          counts: true,
+        },
+        expect.objectContaining({ replica: 'us.00000002', state: 'removed', finalSeq: 7, counts: false }),
+      ],
+    });
+  });
+
+  test.each([
+    { method: 'POST', path: '/v1/admin/drain', want: 'drain' },
+    { method: 'POST', path: '/v1/admin/resume', want: 'resume' },
+    { method: 'POST', path: '/v1/admin/leave', want: 'leave' },
+    { method: 'DELETE', path: '/v1/members/us.00000002', want: 'remove us.00000002' },
+    { method: 'DELETE', path: '/v1/members/us%2E00000002', want: 'remove us.00000002' },
+    { method: 'DELETE', path: '/v1/members/%zz', want: 'remove %zz' },
+  ])(
+    'with the token, $method $path does what it says, and without it nothing',
+    async ({ method, path, want }) => {
+      const done: string[] = [];
+      const member = status().members[1]!;
+      const { url } = await start({
+        adminToken: 'secret',
+        membership: {
+          list: () => [],
+          remove: (replica) => Promise.resolve(member).finally(() => done.push(`remove ${replica}`)),
+          drain: () => void done.push('drain'),
+          resume: () => void done.push('resume'),
+          leave: () => Promise.resolve(member).finally(() => done.push('leave')),
+        },
+      });
+
+      expect((await fetch(`${url}${path}`, { method })).status).toBe(403);
+      expect(done).toEqual([]);
+      const answer = await fetch(`${url}${path}`, { method, headers: { authorization: 'Bearer secret' } });
+
+      expect([answer.status, done]).toEqual([200, [want]]);
+    },
+  );
+
+  test('tells why a member cannot be removed', async () => {
+    const remove = () => Promise.reject(new CausewayError('CAUSEWAY_NOT_FOUND', 'no such member'));
+    const { url } = await start({ adminToken: 'secret', membership: { ...nobody, remove } });
+
+    const answer = await fetch(`${url}/v1/members/x`, {
       method: 'DELETE',
       headers: { authorization: 'Bearer secret' },
     });
 
     expect([answer.status, await answer.json()]).toMatchObject([
-      501,
-      { error: { code: 'CAUSEWAY_NOT_IMPLEMENTED' } },
+      404,
+      { error: { code: 'CAUSEWAY_NOT_FOUND' } },
     ]);
   });
 

@@ -10,6 +10,7 @@ import { CausewayError, SOFTWARE_VERSION } from '@causeway/protocol';
 import type { Log, Replica } from '@causeway/replica';
 import type { ListenAddress } from './client-facing.js';
 import { answerError, answerJson, closeListener, createListener, listen } from './listener.js';
+import { describeMember, type Membership } from './membership.js';
 import { statusPage } from './status-page.js';
 import { originAllowed } from './websocket.js';
 
@@ -18,16 +19,14 @@ type Status = ReturnType<Replica['status']>;
 const CONNECTIONS_MAX = 256;
 
 /** Known, and not in this version: 501 for who has the token. */
-const LATER = [
-  { method: 'POST', path: /^\/v1\/admin\/(drain|resume|quarantine|release)$/ },
-  { method: 'DELETE', path: /^\/v1\/members\/[^/]+$/ },
-];
+const LATER = [{ method: 'POST', path: /^\/v1\/admin\/(quarantine|release)$/ }];
 
 export interface AdminServerOptions {
   readonly status: () => Status;
   /** Begins a pass over all stored records. */
   readonly scrub: () => void;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly membership: Pick<Membership, 'list' | 'remove' | 'drain' | 'resume' | 'leave'>;
   readonly adminToken: string | undefined;
   readonly allowOrigin: readonly string[];
   readonly log: Log;
@@ -77,6 +76,8 @@ export class AdminServer {
     }
     if (method === 'POST' || method === 'DELETE') {
       this.checkToken(request);
+      const action = this.action(method, path);
+      if (action !== undefined) return answerJson(response, 200, await action());
       if (LATER.some((later) => later.method === method && later.path.test(path))) {
         throw new CausewayError('CAUSEWAY_NOT_IMPLEMENTED', `${method} ${path} is not in this version`);
       }
@@ -94,6 +95,25 @@ export class AdminServer {
     await page(response);
   }
 
+  /** What changes something: its answer is the body. */
+  private action(method: string, path: string): (() => unknown) | undefined {
+    const { membership } = this.options;
+    const [, member] = /^\/v1\/members\/([^/]+)$/.exec(path) ?? [];
+    if (member !== undefined && method === 'DELETE') {
+      return async () => describeMember(await membership.remove(decodePath(member)));
+    }
+    switch (`${method} ${path}`) {
+      case 'POST /v1/admin/drain':
+        return () => membership.drain() ?? {};
+      case 'POST /v1/admin/resume':
+        return () => membership.resume() ?? {};
+      case 'POST /v1/admin/leave':
+        return async () => describeMember(await membership.leave());
+      default:
+        return undefined;
+    }
+  }
+
   private page(path: string): ((response: ServerResponse) => void | Promise<void>) | undefined {
     switch (path) {
       case '/healthz':
@@ -104,6 +124,11 @@ export class AdminServer {
         return (response) => this.figures(response);
       case '/v1/status':
         return (response) => answerJson(response, 200, describeStatus(this.current()));
+      case '/v1/members':
+        return (response) => {
+          const members = this.options.membership.list().map(describeMember);
+          answerJson(response, 200, { members });
+        };
       case '/':
         return (response) => answerText(response, 'text/html; charset=utf-8', statusPage(this.current()));
       default:
@@ -171,6 +196,15 @@ export function describeStatus(status: Status): Record<string, unknown> {
 function answerText(response: ServerResponse, type: string, text: string): void {
   response.writeHead(200, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
   response.end(text);
+}
+
+/** What is no percent-encoding names nobody. */
+function decodePath(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function internalError(cause: unknown): CausewayError {

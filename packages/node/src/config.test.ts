@@ -18,6 +18,8 @@ describe('The configuration', () => {
       logLevel: 'info',
       insecure: false,
       allowOrigin: [],
+      maxOffline: 604_800_000,
+      maxClockSkew: 500,
     });
   });
 
@@ -152,3 +154,22 @@ describe('The configuration', () => {
     expect(() => readAdminToken(config)).toThrow(/--admin-token-file/);
   });
 });
+
+test.each([
+  { flag: '--max-offline', text: '12h', name: 'maxOffline', want: 43_200_000 },
+  { flag: '--max-offline', text: '1000', name: 'maxOffline', want: 1_000 },
+  { flag: '--max-clock-skew', text: '2s', name: 'maxClockSkew', want: 2_000 },
+] as const)('$flag $text is $want ms', ({ flag, text, name, want }) => {
+  const config = readConfig(['--region', 'eu', flag, text], {});
+  expect(config[name]).toBe(want);
+  expect(checkConfig({ region: 'eu', [name]: describeConfig(config)[name] })[name]).toBe(want);
+});
+
+test.each(['7 days', '-1s', '0ms', '99y', '11111d'])(
+  '--max-offline %s is refused, with what is allowed',
+  (text) => {
+    expect(() => readConfig(['--region', 'eu', '--max-offline', text], {})).toThrow(
+      /--max-offline .*from 1s to 3650d/,
+    );
+  },
+);

@@ -4,8 +4,10 @@
  * A wrong setting is CAUSEWAY_BAD_CONFIG; the message names the flag, the variable and what is allowed. What is
  * known but not there yet is refused, never ignored.
  */
+import { DEFAULT_LIMITS } from '@causeway/replica';
 import { z } from 'zod';
 import type { ListenAddress } from './client-facing.js';
+import { formatDuration, parseDuration } from './duration.js';
 import { formatAddress } from './listener.js';
 import { badConfig, camelCase, LATER, type LogLevel, NAMES, nameSetting, quote } from './settings.js';
 
@@ -23,6 +25,9 @@ export interface NodeConfig {
   readonly insecure: boolean;
   readonly adminTokenFile?: string;
   readonly allowOrigin: readonly string[];
+  /** Milliseconds. */
+  readonly maxOffline: number;
+  readonly maxClockSkew: number;
 }
 
 const REGION = /^[a-z0-9-]{1,32}$/;
@@ -81,6 +86,20 @@ const list = (item: typeof peerUrl) =>
     .transform((items) => items.map((text) => text.trim()))
     .pipe(z.array(item));
 
+const duration = (least: number, most: number) =>
+  z
+    .union([z.string(), z.number()], { error: 'must be a duration such as 500ms, 30s, 12h or 7d' })
+    .transform((given, context): number => {
+      const ms = parseDuration(String(given));
+      if (ms !== undefined && ms >= least && ms <= most) return ms;
+      const range = `from ${formatDuration(least)} to ${formatDuration(most)}`;
+      context.addIssue({
+        code: 'custom',
+        message: `must be a duration ${range}, such as 500ms, 30s, 12h or 7d; is ${quote(String(given))}`,
+      });
+      return z.NEVER;
+    });
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 const schema = z.strictObject({
@@ -100,6 +119,8 @@ const schema = z.strictObject({
   insecure: z.boolean('must be true or false').default(false),
   adminTokenFile: z.string('must be a path').min(1, 'must be a path').optional(),
   allowOrigin: list(origin).default([]),
+  maxOffline: duration(1_000, 10 * 365 * 24 * 3_600_000).default(DEFAULT_LIMITS.maxOfflineMs),
+  maxClockSkew: duration(1, 24 * 3_600_000).default(DEFAULT_LIMITS.maxClockSkewMs),
 });
 
 /** Throws CAUSEWAY_BAD_CONFIG naming everything that is wrong. */
@@ -134,6 +155,8 @@ export function describeConfig(config: NodeConfig): Record<string, unknown> {
     clientListen: formatAddress(config.clientListen),
     peerListen: formatAddress(config.peerListen),
     adminListen: formatAddress(config.adminListen),
+    maxOffline: formatDuration(config.maxOffline),
+    maxClockSkew: formatDuration(config.maxClockSkew),
   };
 }
 

@@ -37,9 +37,9 @@ export async function runStart(args: readonly string[], { env, complain }: Surro
   const signal = nextSignal();
   try {
     const node = await startNode(config, logger);
-    const name = await signal;
-    logger.info({ signal: name }, 'stopping');
-    void nextSignal().then(() => process.exit(1));
+    const name = await Promise.race([signal, node.left.then(() => undefined)]);
+    logger.info({ signal: name }, name === undefined ? 'left the cluster: stopping' : 'stopping');
+    void (name === undefined ? signal : nextSignal()).then(() => process.exit(1));
     setTimeout(() => process.exit(0), STOP_TIMEOUT_MS).unref();
     await node.close();
     return 0;

@@ -28,6 +28,7 @@ import { LevelStorage } from './level-storage.js';
 import { formatAddress } from './listener.js';
 import { createLocalDatabase } from './local-database.js';
 import { createLogger, type Logger } from './logger.js';
+import { Membership } from './membership.js';
 import { Metrics } from './metrics.js';
 import { PeerLinks } from './peer-links.js';
 import { SessionHub } from './session-hub.js';
@@ -47,6 +48,14 @@ export interface CausewayNode {
   /** host:port as bound. */
   readonly addresses: { readonly client: string; readonly peer: string; readonly admin: string };
   status(): ReturnType<Replica['status']>;
+  /**
+   * Hands everything over to the peers that are connected and leaves the cluster for good; `close` it after that.
+   *
+   * @throws CausewayError CAUSEWAY_NOT_HANDED_OVER: the node stays
+   */
+  leave(): Promise<void>;
+  /** Resolves when the node has left, whoever asked for it. */
+  readonly left: Promise<void>;
   /** Stops in good order. Resolves within 10 s; the same promise for every call. */
   close(): Promise<void>;
 }
@@ -90,6 +99,7 @@ async function wire(
     region,
     advertise: config.advertise ?? `ws://${peerAddress}`,
     seeds: config.peers,
+    limits: { maxOfflineMs: config.maxOffline, maxClockSkewMs: config.maxClockSkew },
   });
 
   const storage = await LevelStorage.open({
@@ -125,10 +135,12 @@ async function wire(
   const clients = createClientServer({ hub, step, replica: view, config, log, telemetry: metrics });
   cleanups.push(() => clients.close());
   const client = formatAddress(await clients.listen());
+  const membership = new Membership({ status, step, log });
   const adminServer = new AdminServer({
     status,
     scrub: () => step({ type: 'scrub' }),
     metrics,
+    membership,
     adminToken,
     allowOrigin,
     log,
@@ -169,6 +181,10 @@ async function wire(
     db: local.db,
     addresses,
     status,
+    left: membership.left,
+    leave: async () => {
+      await membership.leave();
+    },
     close: () => {
       stopped ??= stop();
       return stopped;

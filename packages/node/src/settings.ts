@@ -17,6 +17,9 @@ export interface NodeOptions {
   readonly insecure?: boolean;
   readonly adminTokenFile?: string;
   readonly allowOrigin?: string | readonly string[];
+  /** Milliseconds, or a duration such as 7d. */
+  readonly maxOffline?: string | number;
+  readonly maxClockSkew?: string | number;
 }
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -54,6 +57,18 @@ export const SETTINGS: Readonly<Record<Name, Setting>> = {
     'FILE',
     'none',
     'token that POST and DELETE on the admin port need',
+  ),
+  maxOffline: setting(
+    'max-offline',
+    'DURATION',
+    '7d',
+    'how long a member may be away before a majority of the others evicts it',
+  ),
+  maxClockSkew: setting(
+    'max-clock-skew',
+    'DURATION',
+    '500ms',
+    'how far the clock may be from what a majority agrees on',
   ),
   allowOrigin: setting('allow-origin', 'ORIGIN,…', 'none', 'browser origins that may use this node'),
 };

@@ -202,6 +202,11 @@ export const ERRORS = {
     meaning:
       'The replica was away for longer than its peers wait, and was evicted; it joins again under a new identity.',
   },
+  CAUSEWAY_NOT_HANDED_OVER: {
+    status: 503,
+    retryable: true,
+    meaning: 'The node does not leave: its peers have not acknowledged everything, or none is connected.',
+  },
   CAUSEWAY_DUPLICATE_IDENTITY: {
     status: 503,
     retryable: false,
