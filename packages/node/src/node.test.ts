@@ -1,3 +1,6 @@
+import { writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { Level } from 'level';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type CausewayNode, createNode } from './node.js';
 import type { NodeOptions } from './settings.js';
@@ -50,6 +53,47 @@ describe('A node', () => {
     expect(await (await http(node.addresses.admin, '/metrics')).text()).toContain(
       'causeway_writes_total{type="register",region="eu"} 1',
     );
+  });
+
+  test('looks through its records when it is told to, finds its index again, and counts one that was lost', async () => {
+    const data = await scratchDirectory();
+    const adminTokenFile = join(data, '..', `${basename(data)}.token`);
+    await writeFile(adminTokenFile, 'secret', { mode: 0o600 });
+    const passes = (node: CausewayNode) =>
+      expect.poll(() => node.status().scrub.passes, { interval: 5, timeout: 10_000 });
+    const node = await start({ data, adminTokenFile });
+    await ready(node);
+    await Promise.all(Array.from({ length: 600 }, (_, i) => node.db.register(`k${i}`).set(i)));
+
+    const headers = { authorization: 'Bearer secret' };
+    const told = await http(node.addresses.admin, '/v1/admin/scrub', { method: 'POST', headers });
+
+    expect(told.status).toBe(202);
+    await passes(node).toBe(1);
+    expect(node.status().scrub).toEqual({
+      state: 'idle',
+      passes: 1,
+      records: 600,
+      damaged: 0,
+      healed: 0,
+      corrected: 0,
+    });
+    const { digest } = node.status();
+    await node.close();
+
+    const again = await start({ data });
+    expect(again.status().scrub).toMatchObject({ state: 'idle', passes: 0 });
+    await again.close();
+    const db = new Level<Uint8Array, Uint8Array>(join(data, 'db'), {
+      keyEncoding: 'view',
+      valueEncoding: 'view',
+    });
+    await db.del(Uint8Array.of(0x6b, 0, 7));
+    await db.close();
+
+    const third = await start({ data });
+    await passes(third).toBe(1);
+    expect(third.status()).toMatchObject({ digest, scrub: { state: 'idle', records: 600, corrected: 0 } });
   });
 
   test('and its peer have each what the other wrote, and equal digests', async () => {

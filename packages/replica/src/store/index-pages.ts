@@ -94,7 +94,6 @@ export class IndexPages {
   /** Takes the index from what the store holds; the index is whole afterwards if it sums up to its root. */
   restore(entries: readonly ScanEntry[]): void {
     const { index, positions } = this;
-    index.discard();
     index.leaves.clear();
     positions.fill(0);
     this.journalBytes = 0;

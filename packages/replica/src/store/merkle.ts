@@ -191,11 +191,6 @@ export class MerkleIndex {
     return wrong;
   }
 
-  /** Forgets what was not stored. */
-  discard(): void {
-    this.journalLength = 1;
-  }
-
   /** What was noted since the last call, as a view that is valid until the next change; undefined when nothing was. */
   takeJournal(): Int32Array | undefined {
     if (this.journalLength === 1) return undefined;

@@ -243,6 +243,29 @@ describe('a scrub', () => {
     expect(node.internals.store.index.root.toHex()).toBe(digestOf(node.store));
   });
 
+  test('counts what is written over a damaged record while its page is read', () => {
+    const node = filled();
+    node.restart();
+    const key = textKey(KIND.register, 'r3');
+    node.store.damage(key);
+    const peer = new ScriptedPeer(node, 'us').dials();
+    node.holdScans = true;
+    node.step({ type: 'scrub' });
+    for (;;) {
+      node.passUntil(() => node.scans.length > 0);
+      const [scan] = node.scans;
+      if (scan!.snapshot !== undefined && scan!.from[0] === KIND.register) break;
+      node.answerScan(scan!);
+    }
+    peer.writes(puts('r3', 'new'));
+    node.releaseAll();
+    node.passUntil(() => node.status.scrub.passes === 1, 1_000_000);
+    node.pass(1_000);
+
+    expectRight(node);
+    expect(node.status.scrub.damaged).toBe(1);
+  });
+
   test('counts what was written over a damaged record as it is stored', () => {
     const node = filled();
     node.restart();

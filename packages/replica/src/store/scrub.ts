@@ -111,7 +111,6 @@ export class Scrub {
     total.healed += healed;
     if (root !== before) {
       log.warn({ before, root, damaged }, 'the root digest was not that of the stored records, and is now');
-      store.commitReplicaRecord();
     }
     if (this.rebuilds) {
       log.info({ records, damaged }, 'the index of the records is counted');

@@ -106,6 +106,21 @@ test('a failed write ends all views and tells their owners; a new one is taken w
   expect(node.one(get('a'))).toBe(1);
 });
 
+test('a view that is still waited for when a write fails is not taken later', () => {
+  const node = new Rig();
+  node.holdWrites = true;
+  node.queue(1, put('a', 1));
+  node.pump();
+  const asked = ask(node);
+
+  node.failWrite();
+  node.reopen();
+  node.releaseAll();
+
+  expect(asked).toEqual({ view: undefined, lost: 1 });
+  expect(node.snapshots.size).toBe(0);
+});
+
 test('there are only so many views, and none is older than it may be', () => {
   const node = new Rig({ limits: { viewAgeMaxMs: 60_000 } });
   const asked = Array.from({ length: VIEWS_MAX }, () => ask(node));
