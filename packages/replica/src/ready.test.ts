@@ -309,6 +309,25 @@ describe('5. a failed write acknowledges nothing and leaves nothing', () => {
     expect(written.code).toBe('CAUSEWAY_OUTCOME_UNKNOWN');
   });
 
+  test('what a reopened store brings back is as old as the reopening, what was there before as it was', () => {
+    const { node } = failing();
+    const peer = new ScriptedPeer(node, 'us').dials();
+    const age = () => node.status.peers[0]?.unacknowledgedSeconds;
+    node.restart();
+    peer.dials();
+    node.pass(50_000);
+    node.holdWrites = true;
+    node.ask(1, put('a', 'new'));
+    node.failWrite(true);
+    node.reopen();
+    node.releaseAll();
+    peer.dials();
+    node.pass(1_000);
+    expect(age()).toBeCloseTo(51, 0);
+    peer.acks(new Map([[node.id, 1]]));
+    expect(age()).toBeCloseTo(1, 0);
+  });
+
   test('while the disk is away writes are refused and reads answered, with what is durable', () => {
     const { node, before } = failing();
     node.holdWrites = true;

@@ -75,7 +75,7 @@ export class Replica {
     this.conflictFeed = new Conflicts(env.telemetry);
     this.watches = new Watches(this.store);
     this.requests = new Requests(this.store, this.watches, env);
-    this.ownCommits = new OwnCommits(env.telemetry, now.monotonic);
+    this.ownCommits = new OwnCommits(env.telemetry, now.monotonic, seqOf(this.store.durable, this.id));
     this.readiness = new Readiness(
       config.seeds,
       now.monotonic,
@@ -477,6 +477,7 @@ export class Replica {
     // What was read meanwhile may be older than what the store has brought back.
     this.failLost(lostRead());
     this.store.restore(records);
+    this.ownCommits.committed(seqOf(this.store.durable, this.id), now.monotonic);
     this.requests.readAgain();
     this.members.restore(records.entries);
     this.declare();

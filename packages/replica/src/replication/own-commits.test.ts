@@ -12,7 +12,7 @@ function setup() {
     ack: (peer: string, seconds: number) => told.push(`${peer.slice(0, 2)} ${seconds}`),
     convergence: (seconds: number) => told.push(`all ${seconds}`),
   } as unknown as ConstructorParameters<typeof OwnCommits>[0];
-  return { told, commits: new OwnCommits(telemetry, 0) };
+  return { told, commits: new OwnCommits(telemetry, 0, 0) };
 }
 
 test('each commit is timed once for each peer, and once for all', () => {

@@ -23,9 +23,14 @@ export class OwnCommits {
   constructor(
     private readonly telemetry: Telemetry,
     private readonly startedAt: number,
+    /** Own seq that is known to be durable. */
+    private newest: number,
   ) {}
 
+  /** Own commits up to `lastSeq` are durable; of those that are known already nothing changes. */
   committed(lastSeq: number, at: number): void {
+    if (lastSeq <= this.newest) return;
+    this.newest = lastSeq;
     this.commits.push({ lastSeq, at });
     if (this.commits.length > TIMED_COMMITS_MAX) {
       this.commits = this.commits.filter((_, index) => index % 2 === 0 || index === this.commits.length - 1);
