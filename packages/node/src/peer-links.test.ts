@@ -263,7 +263,7 @@ describe('PeerLinks', () => {
     await new Promise((resolve) => setImmediate(resolve));
     const before = arrayBufferBytes();
 
-    for (let i = 0; i < 500; i += 1) {
+    for (let i = 0; i < 1_000; i += 1) {
       // To another peer, say: the encoder goes on with what is left of the array that it took for it.
       encodePeerMessage(chunks(200 << 10));
       node.links.send(link, { ...hello, start: i });
@@ -271,7 +271,8 @@ describe('PeerLinks', () => {
     }
 
     expect(node.events).toHaveLength(1);
-    expect(arrayBufferBytes() - before).toBeLessThan(8 << 20);
+    // Some 140 MiB with the buffers.
+    expect(arrayBufferBytes() - before).toBeLessThan(32 << 20);
   });
 
   test('count the bytes of each peer, also of links that have ended', async () => {
