@@ -19,13 +19,16 @@ export class OwnCommits {
   private commits: TimedCommit[] = [];
   private readonly acked = new Map<ReplicaId, number>();
   private converged = 0;
+  private newest: number;
 
   constructor(
     private readonly telemetry: Telemetry,
     private readonly startedAt: number,
-    /** Own seq that is known to be durable. */
-    private newest: number,
-  ) {}
+    /** Own seq that was durable then. */
+    private readonly startedWith: number,
+  ) {
+    this.newest = startedWith;
+  }
 
   /** Own commits up to `lastSeq` are durable; of those that are known already nothing changes. */
   committed(lastSeq: number, at: number): void {
@@ -59,7 +62,8 @@ export class OwnCommits {
   ageBeyond(seq: number, newest: number, now: number): number {
     if (newest <= seq) return 0;
     // What was committed before this start is at least as old as the start.
-    return (now - (this.commits[this.firstAfter(seq)]?.at ?? this.startedAt)) / 1000;
+    const at = seq < this.startedWith ? this.startedAt : this.commits[this.firstAfter(seq)]?.at;
+    return (now - (at ?? this.startedAt)) / 1000;
   }
 
   private firstAfter(seq: number): number {
