@@ -57,10 +57,13 @@ export function sees(later: Call, earlier: Call): Certainty {
 /** All calls of a simulation, and those that touch a key. */
 export class History {
   readonly calls: Call[] = [];
+  /** In all calls together. */
+  operations = 0;
   private readonly byKey = new Map<string, Call[]>();
 
   add(call: Call): void {
     this.calls.push(call);
+    this.operations += call.operations.length;
     if (!call.writes) return;
     for (const name of new Set(call.operations.filter(isWrite).map(nameOf))) {
       const list = this.byKey.get(name);

@@ -18,16 +18,16 @@ export interface ProfileOptions {
   readonly durationMs?: number;
   /** About how many calls clients make in that time; drawn between 60 and 500 when absent. */
   readonly calls?: number;
-  /** Clients go on until they have made so many calls, for a while. */
-  readonly callsLeast?: number;
+  /** Clients go on until their calls hold so many operations, for a while. */
+  readonly operationsLeast?: number;
   /** At least so many faults are planned; some of them may find nothing to strike. */
   readonly faultsLeast?: number;
 }
 
-/** What a seed of a longer search has at least: 60 s of virtual time, 500 calls, 5 faults. */
+/** What a seed of a longer search has at least: 60 s of virtual time, 500 operations, 5 faults. */
 export const FULL_SIZE = {
   durationMs: 60_000,
-  callsLeast: 500,
+  operationsLeast: 500,
   faultsLeast: 8,
 } as const satisfies ProfileOptions;
 
@@ -35,7 +35,7 @@ export interface Profile {
   /** Clients and faults do not wait for the cluster to form. */
   readonly hastens: boolean;
   readonly durationMs: number;
-  readonly callsLeast: number;
+  readonly operationsLeast: number;
   readonly cluster: ClusterProfile;
   readonly workload: WorkloadProfile;
   readonly faults: FaultProfile;
@@ -57,7 +57,7 @@ const MIX: WorkloadMix = {
 
 export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
   const count = drawCount(prng, options.nodes);
-  const callsLeast = options.callsLeast ?? 0;
+  const operationsLeast = options.operationsLeast ?? 0;
   const faults = drawFaults(
     prng.split('faults'),
     options.durationMs ?? prng.logUniform(4000, 20_000),
@@ -76,7 +76,7 @@ export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
   return {
     hastens,
     durationMs,
-    callsLeast,
+    operationsLeast,
     cluster: {
       nodes:
         hastens || joining.some(({ joinsAtMs }) => joinsAtMs !== undefined)
@@ -88,7 +88,7 @@ export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
       prng.split('workload'),
       count,
       durationMs,
-      options.calls ?? (callsLeast > 0 ? callsLeast * prng.between(1.1, 1.6) : undefined),
+      options.calls ?? (operationsLeast > 0 ? operationsLeast * prng.between(0.6, 1.1) : undefined),
     ),
     faults,
   };
@@ -98,7 +98,7 @@ function drawCount(prng: Prng, nodes: ProfileOptions['nodes']): number {
   if (nodes === undefined) return prng.pick([2, 3, 3, 3, 4, 5]);
   if (typeof nodes === 'number') return nodes;
   // Few more often than many: they cost less, and most of what goes wrong needs but two or three.
-  return nodes.least + Math.floor((nodes.most - nodes.least + 1) * prng.random() ** 1.5);
+  return nodes.least + Math.floor((nodes.most - nodes.least + 1) * prng.random() ** 2);
 }
 
 /** Machines that come when the others have long been at work: empty, with clients of their own at once. */

@@ -49,7 +49,7 @@ export function runSeed(seed: number, options: SeedOptions = {}): SeedReport {
     hash: trace.hash,
     virtualMs: scheduler.now,
     events: scheduler.executed,
-    operations: history.calls.reduce((sum, { operations }) => sum + operations.length, 0),
+    operations: history.operations,
     faults: faults.struck,
     counts: countsOf(simulation),
     trace: trace.kept(),

@@ -195,7 +195,7 @@ export class Simulation {
     for (const [index, { joinsAtMs }] of profile.cluster.nodes.entries())
       if (joinsAtMs !== undefined) scheduler.after(joinsAtMs, () => cluster.start(index));
     this.run(profile.durationMs);
-    const isEnough = (): boolean => history.calls.length >= profile.callsLeast;
+    const isEnough = (): boolean => history.operations >= profile.operationsLeast;
     if (!isEnough()) this.soon(isEnough, MORE_CALLS_MS);
   }
 

@@ -55,7 +55,7 @@ export function simulateCommand(output: Output): Command {
 
 const EXPLANATION = `
 One seed gives one history, byte for byte: a failure comes with the command that replays it. Each seed has at least
-${FULL_SIZE.callsLeast} operations and 5 faults. Exit code 0: nothing promised was broken; else 1.`;
+${FULL_SIZE.operationsLeast} operations and 5 faults. Exit code 0: nothing promised was broken; else 1.`;
 
 async function run(flags: SimulateFlags, output: Output): Promise<void> {
   const totals = new Totals();

@@ -50,7 +50,10 @@ export async function minimizeFailure(
 }
 
 class SeedThread {
-  private readonly worker = new Worker(new URL('./seed-worker.js', import.meta.url));
+  private readonly worker = new Worker(new URL('./seed-worker.js', import.meta.url), {
+    // Nearly everything dies young.
+    resourceLimits: { maxYoungGenerationSizeMb: 64 },
+  });
 
   run(task: SeedTask): Promise<SeedReport> {
     return new Promise((resolve, reject) => {

@@ -7,6 +7,8 @@
  * never returns what a crash could take back. A call must answer at least the floor of the moment at which it
  * was made, and at least the floors under the writes that it shows.
  *
+ * At one node these are the session guarantees (read your writes, monotonic reads), and for all its sessions together.
+ *
  * A floor is a log of its rises, so that a write refers to the floor under it by a length, and what a key's
  * floor was at some length is found again.
  */
@@ -88,12 +90,12 @@ export class CausalVisibilityChecker implements Checker {
       showing(operation, call.results[index] as Result),
     );
     for (const one of shown) {
-      for (const [node, length] of lengths) check(call, one, this.floorOf(node).at(one.key, length));
-      check(
-        call,
-        one,
-        written.filter(({ key }) => key === one.key),
-      );
+      for (const [node, length] of lengths) {
+        const property = node === call.node ? 'session-guarantees' : 'causal-visibility';
+        check(call, one, this.floorOf(node).at(one.key, length), property);
+      }
+      const ownWrites = written.filter(({ key }) => key === one.key);
+      check(call, one, ownWrites, 'causal-visibility');
     }
     const floor = this.floorOf(call.node);
     for (const [node, length] of lengths)
@@ -155,9 +157,9 @@ function showing(operation: Operation, result: Result): Showing[] {
   return [];
 }
 
-function check(call: Call, { key, type, rises }: Showing, required: readonly Rise[]): void {
+function check(call: Call, { key, type, rises }: Showing, required: readonly Rise[], property: string): void {
   const fail = (problem: string): never => {
-    throw new Violation('causal-visibility', `call ${call.id} at n${call.node} reads ${key}: ${problem}`);
+    throw new Violation(property, `call ${call.id} at n${call.node} reads ${key}: ${problem}`);
   };
   const [first] = rises;
   const got =

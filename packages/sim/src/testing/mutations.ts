@@ -15,12 +15,7 @@ import {
 } from '@causeway/crdt';
 import type { Chunk, RecordDelta } from '@causeway/protocol';
 import { type Batch, Driver, type Event, type Host } from '@causeway/replica';
-import { ChunkApplier } from '../../../replica/src/replication/apply-chunk.js';
-import { Intake } from '../../../replica/src/replication/intake.js';
-import type { MemberState } from '../../../replica/src/replication/member-state.js';
-import { Members } from '../../../replica/src/replication/members.js';
-import { Transaction } from '../../../replica/src/session/transaction.js';
-import { Store } from '../../../replica/src/store/store.js';
+import { ChunkApplier, Intake, type MemberState, Members, Store, Transaction } from '@causeway/replica/parts';
 import type { VirtualHost } from '../host.js';
 import type { SeedOptions } from '../report.js';
 import { patch, patches } from './patch.js';
