@@ -5,7 +5,7 @@
  * then, if no batch is in flight, the commit is sealed and handed out. While a batch is being written the next
  * one is executed.
  */
-import { dominates, type ReplicaId, seqOf } from '@causeway/crdt';
+import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import { CausewayError, isRead, isRetired, type Member } from '@causeway/protocol';
 import { assert, unreachable } from './assert.js';
 import type { Environment, Millis, Now, ReplicaConfig } from './environment.js';
@@ -280,6 +280,11 @@ export class Replica {
   /** @throws CausewayError CAUSEWAY_BAD_REQUEST when `after` is no position of the feed. */
   conflicts(after: string | undefined, limit: number): { conflicts: ConflictRecord[]; after: string } {
     return this.conflictFeed.page(after, limit);
+  }
+
+  /** All that is durable here, as `status` has it. */
+  get versionVector(): VersionVector {
+    return new Map(this.store.durable);
   }
 
   status(now: Now): Status {

@@ -89,8 +89,8 @@ export class Client implements SessionListener {
   /** Undefined when not connected. */
   call(operations: readonly Operation[], key?: string): Call | undefined {
     const { cluster, history, scheduler, observer } = this.parts;
-    const status = cluster.status(this.node);
-    if (this.session === undefined || status === undefined) return undefined;
+    const durable = cluster.durable(this.node);
+    if (this.session === undefined || durable === undefined) return undefined;
     const call: Call = {
       id: history.calls.length,
       node: this.node,
@@ -105,10 +105,10 @@ export class Client implements SessionListener {
       answeredAt: Number.POSITIVE_INFINITY,
       results: [],
       code: undefined,
-      replica: status.replica,
-      seqBefore: seqOf(status.versionVector, status.replica),
+      replica: durable.replica,
+      seqBefore: seqOf(durable.versionVector, durable.replica),
       seqAfter: Number.POSITIVE_INFINITY,
-      seenBefore: new Map(status.versionVector),
+      seenBefore: durable.versionVector,
       seenAfter: undefined,
     };
     history.add(call);
@@ -166,7 +166,7 @@ export class Client implements SessionListener {
     if (answer.type === 'reply') {
       call.outcome = 'acknowledged';
       call.results = answer.results;
-      this.bound(call, this.parts.cluster.status(this.node)?.versionVector);
+      this.bound(call, this.parts.cluster.durable(this.node)?.versionVector);
     } else if (answer.type === 'failure' && REFUSALS.has(answer.error.code)) {
       call.code = answer.error.code;
       if (call.attempts > 1) {
@@ -198,14 +198,14 @@ export class Client implements SessionListener {
   /** What a process had not made durable before it ended will never be: the next start bounds it. */
   private boundWhatIsOver(): void {
     const node = this.parts.cluster.node(this.node);
-    const vector = this.parts.cluster.status(this.node)?.versionVector;
+    const vector = this.parts.cluster.durable(this.node)?.versionVector;
     const over = this.unbounded.filter(({ start }) => start < node.starts);
     this.unbounded = this.unbounded.filter(({ start }) => start >= node.starts);
     for (const { call } of over) if (call.outcome !== 'acknowledged') this.bound(call, vector);
   }
 
   private bound(call: Call, vector: VersionVector | undefined): void {
-    call.seenAfter = vector && new Map(vector);
+    call.seenAfter = vector;
     if (vector !== undefined) call.seqAfter = seqOf(vector, call.replica);
   }
 }

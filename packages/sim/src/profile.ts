@@ -145,7 +145,7 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     // Two pages at the most, and few records to a leaf or many.
     indexBits: prng.pick([1, 3, 6, 8, 11]),
     indexJournalBytesMax: Math.round(prng.logUniform(30, 20_000)),
-    scrubIntervalMs: prng.logUniform(300, 100_000),
+    scrubIntervalMs: prng.logUniform(1000, 100_000),
     scrubBytesPerSecond: prng.logUniform(1e3, 1e7),
     recountBytesPerSecond: prng.logUniform(1e3, 1e7),
     countRecords: shrunk(DEFAULT_LIMITS.countRecords, 1),

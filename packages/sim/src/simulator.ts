@@ -100,8 +100,8 @@ export class Simulation {
       profile: profile.cluster,
       observer: {
         progressed: (node) => {
-          const status = this.cluster.status(node.index);
-          if (status !== undefined) for (const checker of this.all) checker.progressed?.(node, status);
+          const durable = this.cluster.durable(node.index);
+          if (durable !== undefined) for (const checker of this.all) checker.progressed?.(node, durable);
         },
         sent: (node, message, to) => {
           this.states.sent(node, message, to);

@@ -4,14 +4,13 @@
  * Hooks are called in the order of virtual time, inside the event that they speak of.
  */
 import type { PeerMessage } from '@causeway/protocol';
-import type { Status } from '@causeway/replica';
-import type { ClusterNode, Landing } from '../cluster.js';
+import type { ClusterNode, Durable, Landing } from '../cluster.js';
 import type { Call, History } from '../history.js';
 import type { NodeContents } from '../rest.js';
 
 export interface Checker {
   /** A process has started, or one has made a commit durable. */
-  progressed?(node: ClusterNode, status: Status): void;
+  progressed?(node: ClusterNode, durable: Durable): void;
   /** A process is about to send. */
   sent?(node: ClusterNode, message: PeerMessage, to: number | undefined): void;
   /** A batch of the machine's process is durable, whether or not the process knows it. */

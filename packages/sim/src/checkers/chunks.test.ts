@@ -1,8 +1,7 @@
 import { type ReplicaId, replicaId } from '@causeway/crdt';
 import { ChunkWriter } from '@causeway/protocol';
-import type { Status } from '@causeway/replica';
 import { expect, test } from 'vitest';
-import type { ClusterNode } from '../cluster.js';
+import type { ClusterNode, Durable } from '../cluster.js';
 import { ChunksChecker } from './chunks.js';
 
 const A = replicaId('eu-west.00000001');
@@ -29,8 +28,10 @@ function send(checker: ChunksChecker, origin: ReplicaId, ...chunks: Uint8Array[]
   checker.sent(node, { type: 'chunks', origin, durableAt: 0, chunks });
 }
 
-const status = (...versionVector: [ReplicaId, number][]): Status =>
-  ({ replica: B, versionVector: new Map(versionVector) }) as unknown as Status;
+const status = (...versionVector: [ReplicaId, number][]): Durable => ({
+  replica: B,
+  versionVector: new Map(versionVector),
+});
 
 test('the same chunk may be sent again, another one for its dots may not', () => {
   const checker = new ChunksChecker();

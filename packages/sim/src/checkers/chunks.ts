@@ -6,8 +6,7 @@
  */
 import { dominates, type ReplicaId, type VersionVector } from '@causeway/crdt';
 import { type Chunk, decodeChunk, type PeerMessage } from '@causeway/protocol';
-import type { Status } from '@causeway/replica';
-import type { ClusterNode } from '../cluster.js';
+import type { ClusterNode, Durable } from '../cluster.js';
 import { show, Violation } from '../violation.js';
 import type { Checker } from './checker.js';
 
@@ -31,7 +30,7 @@ export class ChunksChecker implements Checker {
     }
   }
 
-  progressed(node: ClusterNode, { replica, versionVector }: Status): void {
+  progressed(node: ClusterNode, { replica, versionVector }: Durable): void {
     const before = this.applied.get(replica);
     for (const [origin, seq] of versionVector) {
       if (origin === replica) continue;

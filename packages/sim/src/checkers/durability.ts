@@ -3,15 +3,14 @@
  * crashes. This finds an acknowledgement that came too early as soon as the node is up again.
  */
 import { dominates, type VersionVector } from '@causeway/crdt';
-import type { Status } from '@causeway/replica';
-import type { ClusterNode } from '../cluster.js';
+import type { ClusterNode, Durable } from '../cluster.js';
 import { show, Violation } from '../violation.js';
 import type { Checker } from './checker.js';
 
 export class DurabilityChecker implements Checker {
   private readonly told = new Map<string, VersionVector>();
 
-  progressed(node: ClusterNode, { replica, versionVector }: Status): void {
+  progressed(node: ClusterNode, { replica, versionVector }: Durable): void {
     const before = this.told.get(replica);
     if (before !== undefined && !dominates(versionVector, before)) {
       throw new Violation(

@@ -146,6 +146,10 @@ class FakeReplica {
     return this.requests.length === 0 && this.afterWrite.length === 0;
   }
 
+  get versionVector(): ReadonlyMap<ReplicaId, number> {
+    return new Map(this.durable);
+  }
+
   status(): Status {
     return {
       replica: this.id,
