@@ -108,6 +108,7 @@ async function measure(indexBits: number): Promise<number> {
       timer = setTimeout(task, Math.max(0, at - performance.now()));
     },
     write: (batch) => writeBatch(db, batch),
+    rejoin: () => undefined,
     reopen: () => Promise.reject(new Error('the disk failed')),
     load: (wanted) => db.getMany(wanted as Uint8Array[]),
     scan: () => Promise.resolve([]),

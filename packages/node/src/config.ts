@@ -20,7 +20,7 @@ export interface NodeConfig {
   readonly peers: readonly string[];
   /** Absent: made of the address that the peer port is bound to. */
   readonly advertise?: string;
-  readonly durability: 'sync';
+  readonly durability: 'sync' | 'async';
   readonly logLevel: LogLevel;
   readonly insecure: boolean;
   readonly adminTokenFile?: string;
@@ -112,9 +112,7 @@ const schema = z.strictObject({
   adminListen: listenAddress.default({ host: '127.0.0.1', port: 7600 }),
   peers: list(peerUrl).default([]),
   advertise: peerUrl.optional(),
-  durability: z
-    .literal('sync', { error: 'must be sync; async is not implemented in this version' })
-    .default('sync'),
+  durability: z.enum(['sync', 'async'], 'must be sync or async').default('sync'),
   logLevel: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   insecure: z.boolean('must be true or false').default(false),
   adminTokenFile: z.string('must be a path').min(1, 'must be a path').optional(),

@@ -19,6 +19,7 @@ function host(): NodeHost {
     {} as unknown as LevelStorage,
     links as unknown as PeerLinks,
     hub as unknown as SessionHub,
+    () => undefined,
   );
 }
 

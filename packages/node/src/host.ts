@@ -2,7 +2,7 @@
  * What the driver needs of this machine: its clocks, the end of the current turn, one timer, the store, and
  * where sends go.
  */
-import type { Host, Now, Send } from '@causeway/replica';
+import type { Host, Now, Rejoin, Send } from '@causeway/replica';
 import type { LevelStorage } from './level-storage.js';
 import type { PeerLinks } from './peer-links.js';
 import type { SessionHub } from './session-hub.js';
@@ -20,7 +20,12 @@ export function currentTime(): Now {
   return { monotonic: performance.now(), wall: Date.now() };
 }
 
-export function createHost(storage: LevelStorage, links: PeerLinks, hub: SessionHub): NodeHost {
+export function createHost(
+  storage: LevelStorage,
+  links: PeerLinks,
+  hub: SessionHub,
+  rejoin: (rejoin: Rejoin) => void,
+): NodeHost {
   const alarm = new Alarm();
   return {
     now: currentTime,
@@ -38,6 +43,7 @@ export function createHost(storage: LevelStorage, links: PeerLinks, hub: Session
       for (const send of sends) toLink(links, send);
       hub.dispatch(sends);
     },
+    rejoin,
     stop: () => alarm.stop(),
   };
 }

@@ -19,9 +19,25 @@ import { open as openFile, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CausewayError } from '@causeway/protocol';
-import type { Batch, Log, Scan, ScanEntry, StoredReplica } from '@causeway/replica';
+import {
+  type Batch,
+  copiedKey,
+  type Log,
+  type Rejoin,
+  type Scan,
+  type ScanEntry,
+  type StoredReplica,
+} from '@causeway/replica';
 import { Level } from 'level';
-import { markComplete, markerPath, prepareDataDirectory } from './data-directory.js';
+import {
+  exchangeStore,
+  type Marker,
+  markComplete,
+  markerPath,
+  prepareDataDirectory,
+  readMarker,
+  writeMarker,
+} from './data-directory.js';
 
 type Database = Level<Uint8Array, Uint8Array>;
 type Snapshot = ReturnType<Database['snapshot']>;
@@ -50,6 +66,10 @@ export interface StorageOptions {
   readonly startRanges: readonly Range[];
   /** First batch of a new store; called only for one, before anything else knows of it. */
   readonly initialBatch: () => Batch;
+  /** The same for a store in the place of one that is damaged; undefined: then there is nobody to begin anew from. */
+  readonly batchAfterLoss?: (() => Batch) | undefined;
+  /** `async`: a batch is handed to the operating system, and `close` puts all on disk. Sync by default. */
+  readonly durability?: 'sync' | 'async';
   readonly log: Log;
 }
 
@@ -68,12 +88,16 @@ export class LevelStorage {
   private unsure = false;
   /** One byte of the marker is read after every write; a few µs, from the page cache. */
   private readonly pulse = { file: -1, byte: new Uint8Array(1) };
+  private readonly syncing: { readonly sync: boolean };
 
   private constructor(
     private db: Database,
     private readonly path: string,
     private readonly options: StorageOptions,
+    /** Why the identity in it is to be left behind. */
+    private leave: string | undefined,
   ) {
+    this.syncing = options.durability === 'async' ? { sync: false } : SYNC;
     this.pulse.file = openSync(markerPath(options.directory), 'r');
   }
 
@@ -81,22 +105,93 @@ export class LevelStorage {
   static async open(options: StorageOptions): Promise<LevelStorage> {
     const { directory } = options;
     try {
-      const path = await prepareDataDirectory(directory, async (aside) => {
-        const created = await openLevel(aside, true);
-        await writeBatch(created, options.initialBatch());
-        await created.close();
+      const path = await prepareDataDirectory(directory, (aside) =>
+        createLevel(aside, options.initialBatch()),
+      );
+      const db = await openLevel(path, false).catch(async (error: unknown) => {
+        await LevelStorage.replaceDamaged(options, error);
+        return openLevel(path, false);
       });
-      const db = await openLevel(path, false);
       await markComplete(directory);
-      return new LevelStorage(db, path, options);
+      const marker = (await readMarker(directory)) ?? {};
+      const storage = new LevelStorage(db, path, options, whyLeave(marker));
+      await storage.noteUnclean();
+      return storage;
     } catch (error) {
       throw openFailure(directory, error);
     }
   }
 
+  /**
+   * Moves a store that is damaged aside, and makes a new one in its place. Rethrows `error` when it tells of something
+   * else than damage, or when there is nobody to begin anew from. The store must be closed.
+   */
+  static async replaceDamaged(options: StorageOptions, error: unknown): Promise<void> {
+    const { directory, batchAfterLoss, log } = options;
+    if (!isDamage(error) || batchAfterLoss === undefined) throw error;
+    const create = (path: string) => createLevel(path, batchAfterLoss());
+    const aside = await exchangeStore(directory, 'damaged', create, async () => undefined);
+    log.error(
+      { code: 'CAUSEWAY_DATA_UNREADABLE', aside, reason: reasonOf(error) },
+      'the store is damaged and does not open: it is moved aside, nothing is deleted. The node begins anew, under a new ' +
+        'identity, and copies everything from its peers; writes that no peer had are only in what was moved aside',
+    );
+  }
+
+  /**
+   * Puts a new store in the place of this one, which is moved aside under a name with `what`. When it rejects the
+   * storage is closed, and the next start goes on from where this came to.
+   */
+  async beginAnew({ batch, copies }: Rejoin, what: string): Promise<void> {
+    const { directory, log } = this.options;
+    const create = async (path: string): Promise<void> => {
+      const created = await openLevel(path, true);
+      try {
+        await writeBatch(created, batch, { sync: false });
+        for (const copy of copies) await copyRange(this.db, created, copy);
+      } finally {
+        await created.close();
+      }
+    };
+    let released = false;
+    const release = async (): Promise<void> => {
+      released = true;
+      this.snapshots.clear();
+      await this.db.close();
+    };
+    for (let retryMs = RETRY_MIN_MS; ; retryMs = Math.min(2 * retryMs, RETRY_MAX_MS)) {
+      try {
+        const aside = await exchangeStore(directory, what, create, release);
+        log.warn({ aside }, 'the store was moved aside, nothing was deleted');
+        break;
+      } catch (error) {
+        if (released) throw error;
+        log.warn({ err: error, retryMs }, 'the new store cannot be made yet, trying again');
+      }
+      await this.pause(retryMs);
+    }
+    this.leave = undefined;
+    this.db = await openLevel(this.path, false);
+    this.followMarker();
+    await this.noteUnclean();
+  }
+
+  /** The identity stays, although the host had reason to doubt it: nobody else has ever heard of it. */
+  async keepIdentity(): Promise<void> {
+    if (this.leave === undefined) return;
+    this.leave = undefined;
+    await writeMarker(this.options.directory, this.options.durability === 'async' ? { unclean: true } : {});
+  }
+
+  private async noteUnclean(): Promise<void> {
+    const { directory, durability } = this.options;
+    if (durability !== 'async') return;
+    await writeMarker(directory, { ...(await readMarker(directory)), unclean: true });
+  }
+
   /** When it rejects, nothing may be assumed of the batch, and nothing may be written before `reopen`. */
   async write(batch: Batch): Promise<void> {
-    await writeBatch(this.db, batch);
+    await writeBatch(this.db, batch, this.syncing);
     try {
       readSync(this.pulse.file, this.pulse.byte, 0, 1, 0);
     } catch (error) {
@@ -163,7 +258,7 @@ export class LevelStorage {
     for (const range of this.options.startRanges) {
       for (const entry of await scanRange(this.db, range, Infinity, Infinity)) entries.push(entry);
     }
-    return { entries };
+    return this.leave === undefined ? { entries } : { entries, leave: this.leave };
   }
 
   /**
@@ -185,16 +280,23 @@ export class LevelStorage {
       } finally {
         this.exchange = undefined;
       }
-      await sleep(retryMs, undefined, { signal: this.stopping.signal }).catch(() => {
-        throw new CausewayError('CAUSEWAY_CLOSED', 'the storage was closed');
-      });
+      await this.pause(retryMs);
     }
+  }
+
+  private async pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.stopping.signal }).catch(() => {
+      throw new CausewayError('CAUSEWAY_CLOSED', 'the storage was closed');
+    });
   }
 
   /** Waits for reads and writes under way. */
   async close(): Promise<void> {
     this.stopping.abort();
     await this.exchange?.catch(() => undefined);
+    // An identity that is still to be left behind stays so.
+    const isWhole = this.leave === undefined && this.db.status === 'open';
+    if (this.options.durability === 'async' && isWhole) await this.settle();
     await this.db.close();
     if (this.pulse.file !== -1) closeSync(this.pulse.file);
     this.pulse.file = -1;
@@ -229,9 +331,49 @@ export class LevelStorage {
     this.stopping.signal.throwIfAborted();
     this.db = await openLevel(this.path, false);
     this.unsure = false;
+    this.followMarker();
+  }
+
+  private followMarker(): void {
     const before = this.pulse.file;
     this.pulse.file = openSync(markerPath(this.options.directory), 'r');
     closeSync(before);
+  }
+
+  /** A clean end under asynchronous durability: everything is on disk, and the marker says so. */
+  private async settle(): Promise<void> {
+    try {
+      await writeBatch(this.db, { puts: [{ key: PROBE_KEY, value: PROBE_VALUE }], deletes: [] });
+      await writeBatch(this.db, { puts: [], deletes: [PROBE_KEY] });
+      const { unclean: _clean, ...marker } = (await readMarker(this.options.directory)) ?? {};
+      await writeMarker(this.options.directory, marker);
+    } catch (error) {
+      this.options.log.warn(
+        { err: error },
+        'the store could not be put on disk whole: the next start begins anew',
+      );
+    }
+  }
+}
+
+async function createLevel(path: string, batch: Batch): Promise<void> {
+  const created = await openLevel(path, true);
+  await writeBatch(created, batch);
+  await created.close();
+}
+
+/** In steps, so that neither store holds more than one of them in memory. */
+async function copyRange(from: Database, to: Database, copy: Rejoin['copies'][number]): Promise<void> {
+  const iterator = from.iterator({ gte: copy.from, lt: copy.to, fillCache: false });
+  try {
+    for (;;) {
+      const step = await iterator.nextv(SCAN_STEP_ENTRIES);
+      if (step.length === 0) return;
+      const puts = step.map(([key, value]) => ({ key: copiedKey(copy, key), value }));
+      await writeBatch(to, { puts, deletes: [] }, { sync: false });
+    }
+  } finally {
+    await iterator.close();
   }
 }
 
@@ -250,11 +392,11 @@ async function openLevel(path: string, createIfMissing: boolean): Promise<Databa
 }
 
 /** Chained, since array batches are several times slower on Node 20. */
-async function writeBatch(db: Database, { puts, deletes }: Batch): Promise<void> {
+async function writeBatch(db: Database, { puts, deletes }: Batch, options = SYNC): Promise<void> {
   const chained = db.batch();
   for (const { key, value } of puts) chained.put(key, value);
   for (const key of deletes) chained.del(key);
-  await chained.write(SYNC);
+  await chained.write(options);
 }
 
 async function scanRange(
@@ -285,10 +427,34 @@ async function scanRange(
   return entries;
 }
 
+function whyLeave({ restored, unclean }: Marker): string | undefined {
+  if (restored !== undefined) return `the directory was restored from ${restored.from} at ${restored.at}`;
+  if (unclean)
+    return 'the node was not stopped in good order under durability async, and may have lost writes';
+  return undefined;
+}
+
+/**
+ * What LevelDB or the replica says of a store that holds something else than what was written, or lacks a file of it.
+ * Not what may pass: no space, no permission, no file handles, an input or output error.
+ */
+export function isDamage(error: unknown): boolean {
+  if (error instanceof CausewayError) return error.code === 'CAUSEWAY_CORRUPT';
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (!(cause instanceof Error)) return false;
+  if ('code' in cause && cause.code === 'LEVEL_CORRUPTION') return true;
+  return /create_if_missing|No such file or directory/.test(cause.message);
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
 function openFailure(directory: string, error: unknown): CausewayError {
   if (error instanceof CausewayError) return error;
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = reasonOf(error);
   if (cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED') {
     return new CausewayError(
       'CAUSEWAY_DATA_IN_USE',

@@ -14,6 +14,7 @@ import {
   type Environment,
   type Event,
   type Log,
+  type Rejoin,
   Replica,
   type ReplicaConfig,
   START_RANGES,
@@ -23,8 +24,8 @@ import type { ReplicaView } from './client-facing.js';
 import { createClientServer } from './client-server.js';
 import { checkConfig, type NodeConfig } from './config.js';
 import { readAdminToken } from './config-sources.js';
-import { createHost, currentTime } from './host.js';
-import { LevelStorage } from './level-storage.js';
+import { createHost, currentTime, type NodeHost } from './host.js';
+import { LevelStorage, type StorageOptions } from './level-storage.js';
 import { formatAddress } from './listener.js';
 import { createLocalDatabase } from './local-database.js';
 import { createLogger, type Logger } from './logger.js';
@@ -40,7 +41,18 @@ const PEERS_TIMEOUT_MS = 5_000;
 /** How often a stop looks whether it may go on. Milliseconds. */
 const LOOK_MS = 5;
 
+const LEAVES = 'its identity is left behind as soon as a peer answers; until then the node serves reads only';
+const STAYS = 'it has never had a peer, so the identity stays';
+
+/** What there is one of at a time, and another after an identity was left behind. */
+interface Running {
+  readonly replica: Replica;
+  readonly host: NodeHost;
+  readonly driver: Driver;
+}
+
 export interface CausewayNode {
+  /** Another one after the identity was left behind. */
   readonly replica: ReplicaId;
   readonly region: string;
   /** The data of this node, in process: the interface of the client library. */
@@ -89,9 +101,14 @@ async function wire(
   cleanups: (() => Promise<void>)[],
 ): Promise<CausewayNode> {
   const { region, allowOrigin } = config;
-  let driver: Driver | undefined;
-  const step = (event: Event): void => driver?.step(event);
-  const status = () => replica.status(currentTime());
+  let running: Running | undefined;
+  let stopped: Promise<void> | undefined;
+  const step = (event: Event): void => running?.driver.step(event);
+  const status = () => current().replica.status(currentTime());
+  const current = (): Running => {
+    if (running === undefined) throw new Error('invariant broken: nobody asks before there is a replica');
+    return running;
+  };
   const log = new ReplaceableLog(logger);
   const metrics: Metrics = new Metrics({ region, status, peerBytes: () => links.bytes() });
   const env: Environment = { random, telemetry: metrics, log };
@@ -102,35 +119,75 @@ async function wire(
     limits: { maxOfflineMs: config.maxOffline, maxClockSkewMs: config.maxClockSkew },
   });
 
-  const storage = await LevelStorage.open({
+  const batchOf = (make: typeof Replica.initialBatch) => () =>
+    make(replicaConfig(formatAddress(config.peerListen)), env, currentTime());
+  const options: StorageOptions = {
     directory: config.data,
     startRanges: START_RANGES,
-    initialBatch: () =>
-      Replica.initialBatch(replicaConfig(formatAddress(config.peerListen)), env, currentTime()),
+    initialBatch: batchOf(Replica.initialBatch),
+    // Without a seed an empty store would be all there is.
+    batchAfterLoss: config.peers.length === 0 ? undefined : batchOf(Replica.initialBatchAfterLoss),
+    durability: config.durability,
     log,
-  });
+  };
+  let storage = await LevelStorage.open(options);
   cleanups.push(() => storage.close());
-  const records = await storage.records();
 
   const hub = new SessionHub(step);
   const links: PeerLinks = new PeerLinks({ step, allowOrigin, log });
   cleanups.push(() => links.stop('the node did not start'));
+  // Whoever comes before there is a replica is sent away.
+  await links.pause();
   const peer = formatAddress(await links.listen(config.peerListen));
-  // Nothing may be awaited from here until the driver is there: the first peer may be at the door.
-  const replica = Replica.open(records, replicaConfig(peer), env, currentTime());
-  log.replace(logger.child({ replica: replica.id }));
-  const host = createHost(storage, links, hub);
-  driver = new Driver(replica, host);
-  const running = driver;
-  cleanups.push(async () => {
-    running.stop();
+  const open = async (): Promise<void> => {
+    const records = await storage.records();
+    const replica = Replica.open(records, replicaConfig(peer), env, currentTime());
+    log.replace(logger.child({ replica: replica.id }));
+    const host = createHost(storage, links, hub, (rejoin) => void beginAnew(rejoin).catch(fail));
+    running = { replica, host, driver: new Driver(replica, host) };
+    links.resume();
+    if (records.leave === undefined) return;
+    log.warn({ left: replica.id }, `${records.leave}: ${replica.isToRejoin ? LEAVES : STAYS}`);
+    if (!replica.isToRejoin) await storage.keepIdentity();
+  };
+  /** The identity is left behind: another replica, on another store, takes the place of this one. */
+  const beginAnew = async (rejoin: Rejoin): Promise<void> => {
+    const { replica, host } = current();
     host.stop();
+    anew = (async () => {
+      await links.pause();
+      await storage.beginAnew(rejoin, replica.id);
+      await open();
+      log.info({ left: replica.id, code: rejoin.code }, 'the node has begun anew');
+      step({ type: 'tick' });
+    })();
+    await anew;
+  };
+  let anew: Promise<void> = Promise.resolve();
+  const fail = (error: unknown): void => {
+    if (stopped !== undefined) return;
+    // Half of it is on disk, and the next start does the rest.
+    log.error({ err: error }, 'the node could not begin anew; it ends, start it again');
+    logger.flush();
+    process.exit(1);
+  };
+  await open().catch(async (error: unknown) => {
+    await storage.close();
+    await LevelStorage.replaceDamaged(options, error);
+    storage = await LevelStorage.open(options);
+    await open();
+  });
+  cleanups.push(async () => {
+    running?.driver.stop();
+    running?.host.stop();
   });
 
   const view: ReplicaView = {
-    id: replica.id,
+    get id() {
+      return current().replica.id;
+    },
     status,
-    conflicts: (after, limit) => replica.conflicts(after, limit),
+    conflicts: (after, limit) => current().replica.conflicts(after, limit),
   };
   const clients = createClientServer({ hub, step, replica: view, config, log, telemetry: metrics });
   cleanups.push(() => clients.close());
@@ -161,22 +218,24 @@ async function wire(
     clients.stopAccepting();
     await until(() => clients.inFlight === 0, REQUESTS_TIMEOUT_MS);
     step({ type: 'drain' });
-    const drained = await until(() => replica.drained(), PEERS_TIMEOUT_MS);
+    await Promise.race([anew.catch(() => undefined), sleep(REQUESTS_TIMEOUT_MS)]);
+    const drained = await until(() => current().replica.drained(), PEERS_TIMEOUT_MS);
     if (!drained)
       log.warn({}, 'stopping although peers have not acknowledged everything: they fetch it later');
     await local.close();
     await clients.close();
     await links.stop('the node is stopping');
-    running.stop();
-    host.stop();
+    current().driver.stop();
+    current().host.stop();
     await storage.close();
     await adminServer.close();
     log.info({ ms: Math.round(performance.now() - startedAt), drained }, 'stopped');
     logger.flush();
   };
-  let stopped: Promise<void> | undefined;
   return {
-    replica: replica.id,
+    get replica() {
+      return current().replica.id;
+    },
     region,
     db: local.db,
     addresses,

@@ -10,6 +10,7 @@
  * - A peer that does not read costs at most BUFFERED_BYTES_MAX and one frame.
  */
 import type { Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReplicaId } from '@causeway/crdt';
 import {
   CausewayError,
@@ -31,6 +32,8 @@ const DIAL_TIMEOUT_MS = 5_000;
 const HELLO_TIMEOUT_MS = 5_000;
 /** Connections to the peer port; peers need one each. */
 const CONNECTIONS_MAX = 512;
+/** How often it is looked whether all links have ended. Milliseconds. */
+const PAUSE_LOOK_MS = 5;
 /** Peers whose bytes are remembered beyond their links: strangers may claim any identity. */
 const PAST_PEERS_MAX = 1_000;
 
@@ -66,6 +69,7 @@ export class PeerLinks {
   /** Of links that have ended. */
   private readonly past = new Map<ReplicaId, PeerBytes>();
   private readonly server: Server;
+  private paused = false;
   /** Called when the last link ends, once the node stops. */
   private stopped: (() => void) | undefined;
 
@@ -140,6 +144,20 @@ export class PeerLinks {
     return sums;
   }
 
+  /** Ends every link, and takes no new ones until `resume`: another replica is to speak here. */
+  async pause(): Promise<void> {
+    this.paused = true;
+    for (const { connection, abort } of [...this.links.values()]) {
+      if (connection === undefined) abort?.('the node begins anew');
+      else connection.cut('the node begins anew');
+    }
+    while (this.links.size > 0) await sleep(PAUSE_LOOK_MS);
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
   /** Closes every link in good order and frees the port. Within about a second. */
   async stop(reason: string): Promise<void> {
     const listenerClosed = closeListener(this.server);
@@ -155,6 +173,7 @@ export class PeerLinks {
     const { id, address } = link;
     link.connection = connection;
     if (this.stopped !== undefined) connection.close(1001, 'the node is stopping');
+    if (this.paused) connection.cut('the node begins anew');
     const helloTimer = setTimeout(
       () => this.refuse(link, connection, badFrame('no hello came in time')),
       HELLO_TIMEOUT_MS,

@@ -12,7 +12,7 @@ export interface NodeOptions {
   readonly adminListen?: string;
   readonly peers?: string | readonly string[];
   readonly advertise?: string;
-  readonly durability?: 'sync';
+  readonly durability?: 'sync' | 'async';
   readonly logLevel?: LogLevel;
   readonly insecure?: boolean;
   readonly adminTokenFile?: string;
@@ -49,7 +49,12 @@ export const SETTINGS: Readonly<Record<Name, Setting>> = {
   adminListen: setting('admin-listen', 'HOST:PORT', '127.0.0.1:7600', 'health, metrics, status'),
   peers: setting('peers', 'URL,…', 'none', 'addresses of other nodes, ws://host:port or wss://host:port'),
   advertise: setting('advertise', 'URL', 'ws://<peer-listen>', 'address at which other nodes dial this one'),
-  durability: setting('durability', 'sync', 'sync', 'acknowledged means: on disk'),
+  durability: setting(
+    'durability',
+    'MODE',
+    'sync',
+    'acknowledged means: on disk (sync), or handed to the operating system (async)',
+  ),
   logLevel: setting('log-level', 'LEVEL', 'info', 'fatal, error, warn, info, debug, trace or silent'),
   insecure: setting('insecure', undefined, 'off', 'listen beyond loopback without TLS and tokens'),
   adminTokenFile: setting(

@@ -212,6 +212,11 @@ export const ERRORS = {
     retryable: false,
     meaning: 'Two live nodes carry one replica identity, as after a copied directory.',
   },
+  CAUSEWAY_REJOINING: {
+    status: 503,
+    retryable: true,
+    meaning: 'The node leaves its identity behind; it takes writes again when it has begun anew from a peer.',
+  },
   CAUSEWAY_BAD_CONFIG: {
     status: 500,
     retryable: false,

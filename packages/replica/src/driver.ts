@@ -7,7 +7,7 @@
 
 import type { Now } from './environment.js';
 import type { Event, ScanEntry, StoredReplica } from './events.js';
-import type { Batch, Scan, Send } from './ready.js';
+import type { Batch, Rejoin, Scan, Send } from './ready.js';
 import type { Replica } from './replica.js';
 
 export interface Host {
@@ -27,6 +27,8 @@ export interface Host {
   /** Nobody waits for reads of it that are under way. */
   closeSnapshot(id: number): void;
   send(sends: readonly Send[]): void;
+  /** The replica leaves its identity behind; its driver has stopped, and another takes its place. */
+  rejoin(rejoin: Rejoin): void;
 }
 
 export class Driver {
@@ -77,6 +79,11 @@ export class Driver {
       }
       for (const id of ready.closeSnapshots) host.closeSnapshot(id);
       if (ready.batch !== undefined) this.write(ready.batch);
+      if (ready.rejoin !== undefined) {
+        this.stop();
+        host.rejoin(ready.rejoin);
+        return;
+      }
     }
     const deadline = replica.deadline();
     if (deadline !== undefined) host.wake(deadline, () => this.step({ type: 'tick' }));

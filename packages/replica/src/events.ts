@@ -79,4 +79,6 @@ export interface ScanEntry {
 export interface StoredReplica {
   /** Values under the keys of START_KEYS prefix ranges, in key order. */
   readonly entries: readonly ScanEntry[];
+  /** Why its identity is to be left behind, where the host knows that: the directory was restored, or stopped uncleanly. */
+  readonly leave?: string;
 }

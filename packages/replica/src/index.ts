@@ -7,6 +7,7 @@ export * from './ready.js';
 export { Replica } from './replica.js';
 export type { ConflictRecord, ConflictSide } from './replication/conflicts.js';
 export { decodeMember } from './replication/member-register.js';
+export { copiedKey } from './replication/rejoin.js';
 export type { MemberStatus, PeerStatus, Status } from './status.js';
 export { IDENTITY_KEY, REPLICA_KEY, START_RANGES } from './store/keyspace.js';
 export { decodeIdentity, decodeReplicaRecord, type ReplicaRecord } from './store/replica-record.js';

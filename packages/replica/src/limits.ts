@@ -103,6 +103,8 @@ export const REDIAL_MIN_MS = 50;
 export const REDIAL_MAX_MS = 500;
 /** After a refusal, which only an operator can mend. */
 export const REFUSED_REDIAL_MS = 5_000;
+/** So often a copy is told that its original lives before it believes that: a link of a dead process may look alive once. */
+export const TWIN_REFUSALS = 2;
 /** Acknowledgements of one turn share a frame: at most this old. */
 export const ACK_DELAY_MS = 2;
 /** A chunk that waits this long for another origin's has that origin taken from its sender. */
@@ -126,6 +128,11 @@ export const RECOUNT_RETRY_MS = 1_000;
 
 /** Readiness of the first node of a cluster, when no seed answers. */
 export const FIRST_NODE_MS = 5_000;
+
+/** A node that begins anew waits for so long for all who may answer, once one has. */
+export const REJOIN_ANSWER_MS = 3_000;
+/** For so long it waits with serving until what it had not handed on is issued again. */
+export const REISSUE_WAIT_MS = 10_000;
 
 /** How often the log is cut and evidence compacted. */
 export const HOUSEKEEPING_INTERVAL_MS = 2_000;

@@ -4,15 +4,22 @@
  * - A node that was ready once is ready again without any peer.
  * - An empty one with seeds is ready when every seed has answered and it holds what they held then; seeds that
  *   are empty themselves count as answered.
+ * - One that has left an identity behind has peers: it is ready when those that answer have been caught up with, one
+ *   of them at least that holds something, and what it had not handed on has been issued again, or waits for somebody.
  * - The first node of a cluster, whose seeds are not up yet, is ready after FIRST_NODE_MS without any answer.
  */
-import { dominates, type VersionVector } from '@causeway/crdt';
-import { FIRST_NODE_MS } from './limits.js';
+import { dominates, type ReplicaId, type VersionVector } from '@causeway/crdt';
+import { FIRST_NODE_MS, REISSUE_WAIT_MS, REJOIN_ANSWER_MS } from './limits.js';
 
 export class Readiness {
   private readonly seeds: Set<string>;
   private readonly answers = new Map<string, VersionVector>();
   private anyAnswer = false;
+  /** What those held who answered, of a node that begins anew, by replica; and when the first one did. */
+  private readonly held = new Map<ReplicaId, VersionVector>();
+  private answeredAt = Number.POSITIVE_INFINITY;
+  private caughtUpAt = Number.POSITIVE_INFINITY;
+  private checkedAt = 0;
 
   constructor(
     seeds: readonly string[],
@@ -20,6 +27,8 @@ export class Readiness {
     private ready: boolean,
     /** The directory holds nothing, and no peer was ever met. */
     private readonly isNew: boolean,
+    /** What an identity that was left behind had seen; undefined when there is none. */
+    private readonly before?: VersionVector,
   ) {
     this.seeds = new Set(seeds);
   }
@@ -30,9 +39,12 @@ export class Readiness {
 
   /** When the time alone can make it ready. */
   get deadline(): number {
-    return this.ready || this.anyAnswer || !this.isNew
-      ? Number.POSITIVE_INFINITY
-      : this.startedAt + FIRST_NODE_MS;
+    if (this.ready) return Number.POSITIVE_INFINITY;
+    if (this.before !== undefined) {
+      const due = [this.answeredAt + REJOIN_ANSWER_MS, this.caughtUpAt + REISSUE_WAIT_MS];
+      return Math.min(...due.filter((at) => at > this.checkedAt), Number.POSITIVE_INFINITY);
+    }
+    return this.anyAnswer || !this.isNew ? Number.POSITIVE_INFINITY : this.startedAt + FIRST_NODE_MS;
   }
 
   /** All seeds have answered since the start. */
@@ -45,17 +57,36 @@ export class Readiness {
     this.seeds.delete(address);
   }
 
-  answered(address: string | undefined, versionVector: VersionVector): void {
+  answered(
+    address: string | undefined,
+    { replica, versionVector }: { readonly replica: ReplicaId; readonly versionVector: VersionVector },
+    now: number,
+  ): void {
     this.anyAnswer = true;
+    this.answeredAt = Math.min(this.answeredAt, now);
+    if (!this.held.has(replica)) this.held.set(replica, versionVector);
     if (address !== undefined && !this.answers.has(address)) this.answers.set(address, versionVector);
   }
 
-  /** Whether it has become ready now. */
-  check(durable: VersionVector, now: number): boolean {
+  /** Whether it has become ready now. `hasWork`: something is to be issued again first. */
+  check(durable: VersionVector, now: number, hasWork = false): boolean {
     if (this.ready) return false;
+    if (this.before !== undefined) return this.checkAgain(durable, now, hasWork);
     const caughtUp = this.allAnswered && [...this.answers.values()].every((held) => dominates(durable, held));
     const first = this.isNew && !this.anyAnswer && now >= this.startedAt + FIRST_NODE_MS;
     this.ready = this.seeds.size === 0 || caughtUp || first;
+    return this.ready;
+  }
+
+  private checkAgain(durable: VersionVector, now: number, hasWork: boolean): boolean {
+    this.checkedAt = now;
+    const held = [...this.held.values()];
+    const found = this.before?.size === 0 || held.some((vector) => vector.size > 0);
+    const all = this.allAnswered || now >= this.answeredAt + REJOIN_ANSWER_MS;
+    if (held.length === 0 || !found || !all || !held.every((vector) => dominates(durable, vector)))
+      return false;
+    this.caughtUpAt = Math.min(this.caughtUpAt, now);
+    this.ready = !hasWork || now >= this.caughtUpAt + REISSUE_WAIT_MS;
     return this.ready;
   }
 }

@@ -67,6 +67,25 @@ export interface Scan {
   readonly snapshot?: number;
 }
 
+/** Values of [from, to) of the old store go into the new one under the same keys, but for the first byte, the kind. */
+export interface Copy {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  readonly kind: number;
+}
+
+/**
+ * The identity is to be left behind. The host makes a new store of `batch` and `copies`, moves the old one aside,
+ * deleting nothing, and opens a new replica on the new one; this replica asks for nothing more.
+ */
+export interface Rejoin {
+  /** Why: an error code, and words for a person. */
+  readonly code: string;
+  readonly message: string;
+  readonly batch: Batch;
+  readonly copies: readonly Copy[];
+}
+
 export interface Ready {
   /** Send now. */
   readonly outbox: readonly Send[];
@@ -81,4 +100,6 @@ export interface Ready {
   readonly closeSnapshots: readonly number[];
   /** Write atomically and durably, then `advance`: what waits for it is in the outbox of the next Ready. */
   readonly batch?: Batch;
+  /** Never with a batch, nor while one is in flight. */
+  readonly rejoin?: Rejoin;
 }

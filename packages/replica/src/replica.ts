@@ -5,7 +5,7 @@
  * then, if no batch is in flight, the commit is sealed and handed out. While a batch is being written the next
  * one is executed.
  */
-import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import { dominates, joinVersionVectors, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import { CausewayError, isRead, isRetired, type Member } from '@causeway/protocol';
 import { assert, unreachable } from './assert.js';
 import type { Environment, Millis, Now, ReplicaConfig } from './environment.js';
@@ -20,9 +20,12 @@ import { Intake } from './replication/intake.js';
 import { Members } from './replication/members.js';
 import { Neighbours, type UntrustedCode } from './replication/neighbours.js';
 import { OwnCommits } from './replication/own-commits.js';
+import { Reissue } from './replication/reissue.js';
+import { leftBehind, Rejoin } from './replication/rejoin.js';
 import { Requests } from './session/requests.js';
 import type { MemberStatus, PeerStatus, Status } from './status.js';
 import type { LoggedChunk } from './store/commit.js';
+import { type Departure, departuresOf } from './store/departure.js';
 import { Housekeeping } from './store/housekeeping.js';
 import { initialRecords } from './store/initial.js';
 import type { Job } from './store/job.js';
@@ -44,6 +47,8 @@ export class Replica {
   private readonly neighbours: Neighbours;
   private readonly housekeeping: Housekeeping;
   private readonly ownCommits: OwnCommits;
+  private readonly rejoin: Rejoin;
+  private readonly reissue: Reissue;
   private readonly readiness: Readiness;
   private readonly unstable: Unstable;
   private readonly lagMs = new Map<ReplicaId, number>();
@@ -55,7 +60,11 @@ export class Replica {
   /** It leaves the members as soon as its peers have everything. */
   private leaving = false;
   /** Why its identity is not to be used for new writes. */
-  private fault: { code: UntrustedCode; message: string } | undefined;
+  private fault: { code: UntrustedCode; message: string; by: ReplicaId | undefined } | undefined;
+  /** Another replica takes its place: it asks for nothing more. */
+  private left = false;
+  /** Why its identity is to be left behind, since the host says so. */
+  private readonly rejoinReason: string | undefined;
   private dirty = true;
   /** It has been logged that the node is ready; not before the host has heard of the replica. */
   private announced = true;
@@ -76,16 +85,27 @@ export class Replica {
     this.watches = new Watches(this.store);
     this.requests = new Requests(this.store, this.watches, env);
     this.ownCommits = new OwnCommits(env.telemetry, now.monotonic, seqOf(this.store.durable, this.id));
+    const departures = departuresOf(stored.entries);
+    this.rejoin = new Rejoin(this.store, this.members, departures);
     this.readiness = new Readiness(
       config.seeds,
       now.monotonic,
       this.store.wasReady,
       this.store.durable.size + this.members.size === 0,
+      beforeRejoin(departures),
     );
     this.unstable = new Unstable();
+    const applier = new ChunkApplier(this.store, this.conflictFeed, this.watches);
+    const schedule = (job: Job): void => {
+      this.jobs.push(job);
+      this.dirty = true;
+    };
+    this.reissue = new Reissue(this.store, applier, schedule, this.members, env);
+    this.reissue.restore(stored.entries);
+    this.store.withholds = () => this.reissue.hasWork;
     this.intake = new Intake(
       this.store,
-      new ChunkApplier(this.store, this.conflictFeed, this.watches),
+      applier,
       env,
       (origin) => -(this.neighbours.linkTo(origin)?.offsetMs ?? 0),
       (origin, seconds) => {
@@ -103,10 +123,13 @@ export class Replica {
       env,
       {
         isSelf: (address) => this.readiness.forgetSeed(address),
-        answered: (address, hello) => this.readiness.answered(address, hello.versionVector),
-        untrusted: (code, message) => this.distrust(code, message),
-        linked: () => {
-          if (this.fault?.code === 'CAUSEWAY_DUPLICATE_IDENTITY') this.fault = undefined;
+        answered: (address, hello) => this.readiness.answered(address, hello, this.store.now.monotonic),
+        untrusted: (code, message, by) => this.distrust(code, message, by),
+        rejoin: (code, message, fork) => this.rejoin.decide(code, message, fork),
+        linked: (by, isBelieved) => {
+          const { fault } = this;
+          if (fault?.code === 'CAUSEWAY_DUPLICATE_IDENTITY' || (isBelieved && fault?.by === by))
+            this.fault = undefined;
         },
         reported: (replica) => this.reported(replica),
       },
@@ -114,10 +137,7 @@ export class Replica {
     );
     this.housekeeping = new Housekeeping(
       this.store,
-      (job) => {
-        this.jobs.push(job);
-        this.dirty = true;
-      },
+      schedule,
       (set, element, add, at) => {
         const conflict: ConflictRecord = {
           type: 'set',
@@ -132,6 +152,9 @@ export class Replica {
     );
     this.store.onDurableChunks = (chunks, at) => this.durableChunks(chunks, at);
     this.housekeeping.restart(purgesOf(stored));
+    // Who has never had a peer has told nobody of anything: there is nobody to begin anew from, and no need to.
+    if (this.members.size + config.seeds.length > 0) this.rejoinReason = stored.leave;
+    this.neighbours.rejoinSoon(this.rejoinReason);
     // A node without seeds waits for nobody.
     this.check(now);
     this.declare();
@@ -149,6 +172,21 @@ export class Replica {
   /** First batch of a new directory: its identity and an empty replica record. */
   static initialBatch(config: ReplicaConfig, env: Environment, now: Now): Batch {
     return initialRecords(config.region, env, now);
+  }
+
+  /** The same for a store that takes the place of one that could not be read. */
+  static initialBatchAfterLoss(config: ReplicaConfig, env: Environment, now: Now): Batch {
+    const departure: Departure = {
+      origin: undefined,
+      reason: 'CAUSEWAY_DATA_UNREADABLE',
+      at: now.wall,
+      seen: new Map(),
+      fork: 0,
+      base: undefined,
+      done: 0,
+      runs: [],
+    };
+    return initialRecords(config.region, env, now, [departure]);
   }
 
   /** The only way in. Nothing from outside makes it throw. */
@@ -221,14 +259,17 @@ export class Replica {
   poll(writeInFlight: boolean): Ready | undefined {
     const { store } = this;
     const { now } = store;
+    if (this.left) return undefined;
     for (let turns = 0; this.dirty && turns < TURNS_MAX; turns++) {
       this.dirty = false;
+      if (this.rejoin.isDue) break;
       this.housekeep(now);
       this.execute(now);
       this.neighbours.tick(now);
       this.leave();
     }
     const between = !writeInFlight && !this.readOnly;
+    if (this.rejoin.isDue) return between ? this.beginAnew(now) : undefined;
     if (between && store.views.isWanted) store.views.take(now.monotonic);
     const batch = between ? store.seal() : undefined;
     const outbox = store.takeOutbox();
@@ -242,6 +283,25 @@ export class Replica {
     // What was sealed has made room for what had to wait.
     if (batch !== undefined) this.dirty = true;
     return { outbox, openSnapshots, loads, scans, closeSnapshots, ...(batch === undefined ? {} : { batch }) };
+  }
+
+  /** Its identity is to be left behind, and no peer has answered yet. */
+  get isToRejoin(): boolean {
+    return this.rejoinReason !== undefined;
+  }
+
+  /** The last thing that it asks for. Who still waits for something is told that nothing was done. */
+  private beginAnew(now: Now): Ready | undefined {
+    const rejoin = this.rejoin.ready(this.config, this.env, now);
+    if (rejoin === undefined) return undefined;
+    this.left = true;
+    const error = new CausewayError('CAUSEWAY_NOT_READY', `the node begins anew: ${rejoin.message}`);
+    this.failLost(error);
+    this.requests.failAll(error);
+    this.requests.failListings(error);
+    this.watches.interrupt('the node begins anew');
+    const outbox = this.store.takeOutbox();
+    return { outbox, openSnapshots: [], loads: [], scans: [], closeSnapshots: [], rejoin };
   }
 
   /** The batch in flight is durable. */
@@ -294,7 +354,7 @@ export class Replica {
       region: this.config.region,
       ready: reasons.length === 0,
       reasons,
-      writable: !this.readOnly && this.fault === undefined,
+      writable: !this.readOnly && this.fault === undefined && this.rejoinReason === undefined,
       versionVector: new Map(this.store.durable),
       digest: this.store.durableRoot.toHex(),
       settled: this.housekeeping.isSettled(now),
@@ -320,7 +380,8 @@ export class Replica {
         else this.jobs.push(job);
       }
     }
-    this.requests.execute(now);
+    // What was written before the identity was left comes before what is written now.
+    if (!this.reissue.isRunning) this.requests.execute(now);
     this.check(now);
   }
 
@@ -339,7 +400,9 @@ export class Replica {
         'all members know that it is retired: nothing waits for it any more',
       );
     }
-    const stable = this.members.stable();
+    this.reissue.retry();
+    // What has to meet the evidence of later removals is still to come.
+    const stable = this.reissue.hasWork ? new Map() : this.members.stable();
     this.unstable.sample(this.store.durable, stable, now.monotonic);
     this.housekeeping.tick(now, stable);
     // A seed that has never been met may still want the log from its beginning.
@@ -348,7 +411,8 @@ export class Replica {
   }
 
   private check(now: Now): void {
-    if (!this.readiness.check(this.store.durable, now.monotonic)) return;
+    if (!this.readOnly) this.reissue.tick(this.store.wasReady);
+    if (!this.readiness.check(this.store.durable, now.monotonic, this.reissue.hasWork)) return;
     this.announced = false;
     this.store.wasReady = true;
     this.store.commitReplicaRecord();
@@ -415,6 +479,10 @@ export class Replica {
       return new CausewayError('CAUSEWAY_DRAINING', 'the node is stopping: send the request to another');
     }
     if (onlyReads) return undefined;
+    if (this.rejoinReason !== undefined) {
+      const message = `${this.rejoinReason}: the node takes no writes until it has found a peer to begin anew from`;
+      return new CausewayError('CAUSEWAY_REJOINING', message);
+    }
     if (this.fault !== undefined) {
       return new CausewayError(this.fault.code, `${this.fault.message}: the node takes no writes`);
     }
@@ -432,6 +500,7 @@ export class Replica {
     if (!this.readiness.isReady) reasons.push('joining');
     if (this.draining) reasons.push('draining');
     if (this.readOnly) reasons.push('read-only');
+    if (this.rejoinReason !== undefined) reasons.push('rejoining');
     if (this.fault !== undefined) {
       reasons.push(this.fault.code.slice('CAUSEWAY_'.length).toLowerCase().replaceAll('_', '-'));
     }
@@ -439,13 +508,13 @@ export class Replica {
     return reasons;
   }
 
-  private distrust(code: UntrustedCode, message: string): void {
+  private distrust(code: UntrustedCode, message: string, by?: ReplicaId): void {
     if (this.fault?.code === code) return;
     if (this.members.self.state === 'left') this.env.log.info({}, message);
     else this.env.log.error({ code }, message);
     // A copy may be stopped; for everything else only a new identity helps.
     if (this.fault === undefined || this.fault.code === 'CAUSEWAY_DUPLICATE_IDENTITY')
-      this.fault = { code, message };
+      this.fault = { code, message, by };
   }
 
   private writeFailed(error: unknown): void {
@@ -487,6 +556,7 @@ export class Replica {
     this.members.restore(records.entries);
     this.declare();
     this.housekeeping.restart(purgesOf(records));
+    this.reissue.restore(records.entries);
     // Links that were opened meanwhile were told of less than the store has brought back.
     this.neighbours.resume(now);
     this.intake.restart(now);
@@ -545,4 +615,12 @@ function lostRead(): CausewayError {
 
 function purgesOf({ entries }: StoredReplica): string[] {
   return entries.filter(({ key }) => key[0] === KIND.purge).map(({ key }) => textOfKey(key));
+}
+
+/** What the identities that were left behind had seen of others, together. */
+function beforeRejoin(departures: readonly Departure[]): VersionVector | undefined {
+  if (departures.length === 0) return undefined;
+  const seen = new Map(departures.map((departure) => departure.seen).reduce(joinVersionVectors));
+  for (const origin of leftBehind(departures)) seen.delete(origin);
+  return seen;
 }

@@ -5,7 +5,16 @@
  */
 import type { ReplicaId, VersionVector } from '@causeway/crdt';
 import type { Operation, PeerMessage, WatchFilter } from '@causeway/protocol';
-import { type Batch, Driver, type Limits, type ReplicaConfig, type Status } from '@causeway/replica';
+import {
+  type Batch,
+  copiedKey,
+  Driver,
+  type Limits,
+  type Rejoin,
+  type ReplicaConfig,
+  type ScanEntry,
+  type Status,
+} from '@causeway/replica';
 import { NodeClock } from './clock.js';
 import { Disk, type DiskProfile } from './disk.js';
 import type { Engine } from './engine.js';
@@ -52,6 +61,10 @@ export interface ClusterNode {
   host: VirtualHost | undefined;
   /** From when the process has opened its store. */
   driver: Driver | undefined;
+  /** What its directory says of why its identity is to be left behind. */
+  leave: string | undefined;
+  /** Stores that were moved aside, oldest first. */
+  readonly aside: (readonly ScanEntry[])[];
 }
 
 /** One client connection, as its client sees it. */
@@ -128,6 +141,8 @@ export class Cluster {
       stopping: false,
       host: undefined,
       driver: undefined,
+      leave: undefined,
+      aside: [],
     }));
     for (const node of this.nodes) {
       node.disk.onLanding = (batch, before) => parts.observer.landing(node, { batch, before });
@@ -170,11 +185,19 @@ export class Cluster {
         answer: (answer) => this.answer(index, answer),
         sent: (message, link) => observer.sent(node, message, this.network.peerOf(index, link)),
         committed: () => observer.progressed(node),
+        rejoin: (rejoin) => this.beginAnew(node, rejoin),
       },
     });
     node.host = host;
     const open = (): void => {
-      const replica = engine.open(host.stored(), config, env, node.clock.now());
+      const stored = host.stored();
+      const { leave } = node;
+      const replica = engine.open(
+        leave === undefined ? stored : { ...stored, leave },
+        config,
+        env,
+        node.clock.now(),
+      );
       node.driver = new Driver(replica, host);
       host.run(node.driver);
       observer.progressed(node);
@@ -183,6 +206,24 @@ export class Cluster {
       () => (node.disk.isEmpty ? engine.initialBatch(config, env, node.clock.now()) : undefined),
       open,
     );
+  }
+
+  /** The process goes on with a new store, at once: renaming directories is atomic. */
+  private beginAnew(node: ClusterNode, { code, batch, copies }: Rejoin): void {
+    const { scheduler, trace } = this.parts;
+    const old = node.disk.entries();
+    const copied = copies.flatMap((copy) =>
+      node.disk.read(copy.from, copy.to).map(({ key, value }) => ({ key: copiedKey(copy, key), value })),
+    );
+    this.crash(node.index, false);
+    trace.note(node.index, 'begins anew', code);
+    node.aside.push(old);
+    node.leave = undefined;
+    node.disk.restore([...batch.puts, ...copied]);
+    const { starts } = node;
+    scheduler.after(0.001, () => {
+      if (node.starts === starts) this.start(node.index);
+    });
   }
 
   /** The process ends; `power`: the machine goes with it, so that its peers are not told. */

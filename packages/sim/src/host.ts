@@ -14,6 +14,7 @@ import type {
   Host,
   LinkId,
   Now,
+  Rejoin,
   Scan,
   ScanEntry,
   Send,
@@ -49,6 +50,8 @@ export interface HostObserver {
   sent(message: PeerMessage, link: LinkId): void;
   /** A write was acknowledged and the replica has been told. */
   committed(): void;
+  /** The replica leaves its identity behind: the process is to go on with a new store. */
+  rejoin(rejoin: Rejoin): void;
 }
 
 export interface HostParts {
@@ -204,6 +207,10 @@ export class VirtualHost implements Host, Endpoint {
         network.close(machine, send.link, send.reason);
       } else observer.answer(send);
     }
+  }
+
+  rejoin(rejoin: Rejoin): void {
+    this.parts.observer.rejoin(rejoin);
   }
 
   accept(): LinkId {

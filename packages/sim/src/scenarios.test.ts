@@ -117,33 +117,110 @@ function increment({ cluster, scheduler }: Simulation, node: number): string | u
 const NOBODY: readonly CheckerName[] = [];
 
 describe('a directory that is not what it was', () => {
-  test('rolled back: its peers tell it so, and it takes no writes', () => {
+  const COUNT = [{ op: 'counter.get', key: 'sum:0' }] as const;
+  const sumAt = (simulation: Simulation, node: number): number => {
+    const client = simulation.client(node);
+    client.connect();
+    const call = client.call(COUNT);
+    simulation.scheduler.until(() => call?.outcome === 'acknowledged', 5000);
+    const [result] = call?.results ?? [];
+    return result?.op === 'counter.get' ? Number(result.value) : Number.NaN;
+  };
+  const idOf = ({ cluster }: Simulation, node: number) => cluster.status(node)?.replica;
+  const isReady = ({ cluster }: Simulation, node: number) => cluster.status(node)?.ready === true;
+  const cutOff = ({ cluster }: Simulation, isCut: boolean): void => {
+    for (const other of [1, 2]) {
+      for (const [from, to] of [
+        [0, other],
+        [other, 0],
+      ] as const)
+        cluster.network.refuse(from, to, isCut);
+    }
+  };
+  const digests = ({ cluster }: Simulation) => [0, 1, 2].map((node) => cluster.status(node)?.digest);
+
+  test('rolled back: it begins anew under another identity, and nothing is lost or counted twice', () => {
     const simulation = formed(NOBODY);
     const { cluster } = simulation;
     const { disk } = cluster.node(0);
     const old = disk.entries();
+    const before = idOf(simulation, 0);
     for (let write = 0; write < 5; write++) expect(increment(simulation, 0)).toBe('reply');
     simulation.run(1000);
     cluster.crash(0, false);
     disk.restore(old);
     cluster.start(0);
-    simulation.run(10_000);
-    expect(cluster.status(0)?.reasons).toContain('amnesia');
-    expect(increment(simulation, 0)).toBe('CAUSEWAY_AMNESIA');
-    expect(cluster.status(1)?.ready).toBe(true);
-    expect(increment(simulation, 1)).toBe('reply');
+    simulation.run(20_000);
+    expect(isReady(simulation, 0)).toBe(true);
+    expect(idOf(simulation, 0)).not.toBe(before);
+    expect(cluster.node(0).aside).toHaveLength(1);
+    expect(increment(simulation, 0)).toBe('reply');
+    simulation.run(1000);
+    expect([0, 1, 2].map((node) => sumAt(simulation, node))).toEqual([6, 6, 6]);
+    expect(new Set(digests(simulation)).size).toBe(1);
   });
 
-  test('copied: the second node with the identity is refused, and told why', () => {
+  test('rolled back, and written before it met anybody: those writes are issued again, the others are not', () => {
     const simulation = formed(NOBODY);
     const { cluster } = simulation;
+    const { disk } = cluster.node(0);
+    for (let write = 0; write < 3; write++) expect(increment(simulation, 0)).toBe('reply');
+    simulation.run(1000);
+    const old = disk.entries();
+    for (let write = 0; write < 4; write++) expect(increment(simulation, 0)).toBe('reply');
+    simulation.run(1000);
+    cluster.crash(0, false);
+    disk.restore(old);
+    cutOff(simulation, true);
+    cluster.start(0);
+    simulation.run(2000);
+    for (let write = 0; write < 2; write++) expect(increment(simulation, 0)).toBe('reply');
+    cutOff(simulation, false);
+    simulation.run(30_000);
+    expect(isReady(simulation, 0)).toBe(true);
+    expect([0, 1, 2].map((node) => sumAt(simulation, node))).toEqual([9, 9, 9]);
+    expect(new Set(digests(simulation)).size).toBe(1);
+  });
+
+  test('copied: the copy begins anew, the original goes on', () => {
+    const simulation = formed(NOBODY);
+    const { cluster } = simulation;
+    const original = idOf(simulation, 0);
+    expect(increment(simulation, 0)).toBe('reply');
+    simulation.run(1000);
     cluster.crash(2, false);
     cluster.node(2).disk.restore(cluster.node(0).disk.entries());
     cluster.start(2);
-    simulation.run(10_000);
-    const errors = [...cluster.told.keys()].filter((what) => what.startsWith('log error'));
-    expect(errors.join('\n')).toMatch(/copy/);
-    expect(increment(simulation, 2)).toBe('CAUSEWAY_DUPLICATE_IDENTITY');
-    expect(increment(simulation, 1)).toBe('reply');
+    expect(increment(simulation, 0)).toBe('reply');
+    simulation.run(40_000);
+    expect(idOf(simulation, 0)).toBe(original);
+    expect(idOf(simulation, 2)).not.toBe(original);
+    expect(increment(simulation, 0)).toBe('reply');
+    expect(isReady(simulation, 2)).toBe(true);
+    expect(increment(simulation, 2)).toBe('reply');
+    simulation.run(1000);
+    expect([0, 1, 2].map((node) => sumAt(simulation, node))).toEqual([4, 4, 4]);
+  });
+
+  test('restored: it begins anew as soon as a peer answers, and takes no writes before', () => {
+    const simulation = formed(NOBODY);
+    const { cluster } = simulation;
+    const node = cluster.node(0);
+    const before = idOf(simulation, 0);
+    cutOff(simulation, true);
+    expect(increment(simulation, 0)).toBe('reply');
+    const backup = node.disk.entries();
+    cluster.crash(0, false);
+    node.disk.restore(backup);
+    node.leave = 'the directory was restored';
+    cluster.start(0);
+    simulation.run(2000);
+    expect(increment(simulation, 0)).toBe('CAUSEWAY_REJOINING');
+    cutOff(simulation, false);
+    simulation.run(30_000);
+    expect(idOf(simulation, 0)).not.toBe(before);
+    expect(isReady(simulation, 0)).toBe(true);
+    // What it had written while it was cut off nobody had.
+    expect([0, 1, 2].map((each) => sumAt(simulation, each))).toEqual([1, 1, 1]);
   });
 });

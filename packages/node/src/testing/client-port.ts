@@ -81,6 +81,7 @@ export async function startPort(options: PortOptions = {}): Promise<Port & { rep
     openSnapshot: (id) => storage.openSnapshot(id),
     closeSnapshot: (id) => storage.closeSnapshot(id),
     send: (sends) => hub.dispatch(sends),
+    rejoin: () => undefined,
   });
   const step = (event: Event) => driver.step(event);
   const hub = new SessionHub(step);

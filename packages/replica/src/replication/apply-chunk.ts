@@ -179,7 +179,8 @@ export class ChunkApplier {
   }
 }
 
-function entriesOf(record: RecordDelta & { type: 'increment' | 'reset' }, by: Dot): CounterEntry[] {
+/** What a record of transaction `by` is joined as. */
+export function entriesOf(record: RecordDelta & { type: 'increment' | 'reset' }, by: Dot): CounterEntry[] {
   if (record.type === 'increment') {
     const dot = { replica: by.replica, seq: record.first };
     return [{ dot, p: record.p, n: record.n, bp: 0n, bn: 0n }];

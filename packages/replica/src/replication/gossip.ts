@@ -66,10 +66,11 @@ export class Gossip {
   tell(link: Link, now: Now): void {
     const { members } = this;
     link.toldMembers = members.version;
-    for (const [origin, seq] of this.store.durable) link.acked.set(origin, seq);
+    const versionVector = new Map(this.store.reported);
+    for (const [origin, seq] of versionVector) link.acked.set(origin, seq);
     link.send({
       type: 'gossip',
-      versionVector: new Map(this.store.durable),
+      versionVector,
       reports: this.reports(link, now),
       members: members.list(),
       wall: now.wall,
@@ -106,7 +107,7 @@ export class Gossip {
         continue;
       }
       const news = new Map<ReplicaId, number>();
-      for (const [origin, seq] of this.store.durable) {
+      for (const [origin, seq] of this.store.reported) {
         if ((link.acked.get(origin) ?? 0) >= seq) continue;
         news.set(origin, seq);
         link.acked.set(origin, seq);

@@ -20,14 +20,17 @@ import {
 } from '@causeway/protocol';
 import type { Environment, Now } from '../environment.js';
 import type { LinkId } from '../events.js';
-import { REFUSED_REDIAL_MS } from '../limits.js';
+import { REFUSED_REDIAL_MS, TWIN_REFUSALS } from '../limits.js';
 import { logRange } from '../store/keyspace.js';
 import type { Store } from '../store/store.js';
 import type { Dialer } from './dialer.js';
+import { ForkSearch } from './fork.js';
 import { type Gossip, knowledgeOf } from './gossip.js';
 import type { Link } from './link.js';
 import type { Members } from './members.js';
 import type { NeighbourEvents } from './neighbours.js';
+import type { RejoinCode } from './rejoin.js';
+import type { Trust } from './trust.js';
 
 /** The links, as a handshake needs them. */
 export interface LinkTable {
@@ -41,6 +44,12 @@ export interface LinkTable {
 export class Handshake {
   /** What was last said of each member that cannot be linked to. */
   readonly refused = new Map<ReplicaId, string>();
+  /** Why the identity is to be left behind as soon as there is a peer to begin anew from. */
+  rejoinReason: string | undefined;
+  /** How often peers have said that another node runs under this identity, since one has found it sound. */
+  private twins = 0;
+  /** Own seq at this start: what is above was written by this process. */
+  private readonly openedAt: number;
 
   constructor(
     private readonly store: Store,
@@ -48,10 +57,13 @@ export class Handshake {
     private readonly gossip: Gossip,
     private readonly dialer: Dialer,
     private readonly table: LinkTable,
+    private readonly trust: Trust,
     private readonly start: number,
     private readonly env: Environment,
     private readonly events: NeighbourEvents,
-  ) {}
+  ) {
+    this.openedAt = seqOf(store.durable, store.self);
+  }
 
   hello(link: Link, hello: PeerHello, now: Now): void {
     const { replica } = hello;
@@ -59,6 +71,7 @@ export class Handshake {
     if (link.address !== undefined) this.dialer.answered(link.address, replica);
     link.member = memberOf(hello);
     link.start = hello.start;
+    link.horizon = hello.horizon;
     if (replica === this.store.self) return this.helloOfSelf(link, hello);
     const met = this.members.get(replica);
     // What it says of others counts as little as what it has.
@@ -175,12 +188,13 @@ export class Handshake {
   ): void {
     if (link.state !== 'checking') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'heard before hello');
     const own = seqOf(this.store.durable, this.store.self);
-    if (seq > own || !dominates(this.store.durable, versionVector)) return this.rolledBack(link);
-    if (seq === 0 || start === 0) return this.sound(link, now);
+    if (seq > own) return this.contradicted(link, { seq, start });
+    if (!dominates(this.store.durable, versionVector)) return this.rolledBack(link);
+    if (seq === 0 || start === 0) return this.consistent(link, now);
     if (seq < own)
       return this.compareStarts(link, seq, start, seq - this.store.limits.chunkTransactionsMax + 1);
-    if (start === this.store.durableStarts.get(this.store.self)) this.sound(link, now);
-    else this.rolledBack(link);
+    if (start === this.store.durableStarts.get(this.store.self)) this.consistent(link, now);
+    else this.contradicted(link, { seq, start });
   }
 
   /** Another start at the seq that the peer has: what this node wrote there is not what the peer knows. */
@@ -194,18 +208,79 @@ export class Handshake {
       const heads = entries.filter(({ value }) => isChunkWhole(value)).map(({ value }) => chunkHead(value));
       const chunk = heads.find(({ firstSeq, lastSeq }) => firstSeq <= seq && seq <= lastSeq);
       const last = heads.at(-1);
-      if (chunk !== undefined && chunk.start !== start) this.rolledBack(link);
+      if (chunk !== undefined && chunk.start !== start) this.contradicted(link, { seq, start });
       else if (chunk === undefined && last !== undefined)
         this.compareStarts(link, seq, start, last.lastSeq + 1);
       // Where the log has been cut everybody had the same.
-      else this.sound(link, store.now);
+      else this.consistent(link, store.now);
     });
   }
 
-  private rolledBack(link: Link): void {
-    const message = `${link.replica} has seen writes of this node that it no longer has: its data directory was rolled back`;
-    this.events.untrusted('CAUSEWAY_AMNESIA', message);
-    this.refuse(link, 'CAUSEWAY_AMNESIA', message);
+  /**
+   * The peer has other writes of this replica, or more, than there are here. It is asked to show them: what of the
+   * own log is common to both ends where the two part.
+   */
+  private contradicted(link: Link, claim: { readonly seq: number; readonly start: number }): void {
+    const { store } = this;
+    if (!this.trust.believes(link) || claim.start === 0) return this.rolledBack(link);
+    const own = seqOf(store.durable, store.self);
+    this.events.untrusted('CAUSEWAY_AMNESIA', rolledBackMessage(link), link.replica);
+    link.comparing = false;
+    const isOpen = () => this.table.links.get(link.id) === link;
+    const send = (after: number) => link.send({ type: 'subscribe', origin: store.self, after });
+    link.proving = new ForkSearch(
+      store,
+      claim,
+      { subscribe: send, unsubscribe: () => link.send({ type: 'unsubscribe', origin: store.self }), isOpen },
+      ({ common }) => this.rolledBack(link, common < own ? common + 1 : 0),
+      (reason) => {
+        if (isOpen()) this.table.end(link, reason, store.now);
+      },
+    );
+    // What the peer is asked it answers when it has been told what is known of it.
+    const begin = () => {
+      if (!isOpen()) return;
+      if (link.told) link.proving?.start();
+      else store.whenDurable(begin);
+    };
+    begin();
+  }
+
+  private rolledBack(link: Link, fork = 0): void {
+    this.leave(link, 'CAUSEWAY_AMNESIA', rolledBackMessage(link), fork);
+  }
+
+  /** Nothing speaks against what the peer has of this replica; but it may be too late, or have to go anyway. */
+  private consistent(link: Link, now: Now): void {
+    if (this.rejoinReason !== undefined) {
+      if (this.trust.believes(link) || this.trust.knows(link)) {
+        return this.leave(link, 'CAUSEWAY_REJOINING', this.rejoinReason);
+      }
+    } else if (this.isStale(link)) {
+      const message = `${link.replica} has dropped evidence of removals that this node has not seen: it was away for too long`;
+      return this.leave(link, 'CAUSEWAY_STALE', message);
+    }
+    this.sound(link, now);
+  }
+
+  /** Of a replica that holds nothing of what was compacted nothing can come back; one that is joining is served all of it. */
+  private isStale({ horizon }: Link): boolean {
+    const { durable, wasReady } = this.store;
+    if (!wasReady || dominates(durable, horizon)) return false;
+    for (const origin of horizon.keys()) if (seqOf(durable, origin) > 0) return true;
+    return false;
+  }
+
+  /** The identity is left behind if the peer is to be believed; if it may only be who it says, nothing is written here until that is known. */
+  private leave(link: Link, code: RejoinCode, message: string, fork = 0): void {
+    if (this.trust.believes(link) || code === 'CAUSEWAY_REJOINING') {
+      this.events.rejoin(code, message, fork);
+    } else if (this.trust.knows(link)) {
+      if (code === 'CAUSEWAY_AMNESIA') this.events.untrusted(code, message, link.replica);
+    } else {
+      this.env.log.warn({ peer: link.replica, code }, `a stranger is not believed: ${message}`);
+    }
+    this.refuse(link, code, message);
   }
 
   private sound(link: Link, now: Now): void {
@@ -226,10 +301,36 @@ export class Handshake {
     // What a retired member thinks of this one is of no account, nor what somebody thinks who has not said who it is.
     if (member !== undefined && this.members.get(member.replica)?.isRetired !== true) {
       this.complain(member.replica, code, `refused by the peer: ${message}`);
-      if (isUntrusted(code)) this.events.untrusted(code, message);
+      if (code === 'CAUSEWAY_DUPLICATE_IDENTITY') this.refusedAsTwin(link, message);
+      else if (isUntrusted(code)) this.refusedAsRetired(link, code, message);
     }
     if (link.address !== undefined) this.dialer.refused(link.address);
     this.table.end(link, 'refused', this.store.now);
+  }
+
+  /**
+   * A peer is linked with another node of this identity, which lives. The original has been linked before; who never
+   * was since its start is the copy, and what it has written meanwhile nobody has.
+   */
+  private refusedAsTwin(link: Link, message: string): void {
+    if (!this.trust.believes(link) && !this.trust.knows(link)) return;
+    this.events.untrusted('CAUSEWAY_DUPLICATE_IDENTITY', message);
+    if (!this.trust.believes(link) || !this.trust.neverLinked) return;
+    this.twins++;
+    if (this.twins < TWIN_REFUSALS) return;
+    const own = seqOf(this.store.durable, this.store.self);
+    this.events.rejoin('CAUSEWAY_DUPLICATE_IDENTITY', message, own > this.openedAt ? this.openedAt + 1 : 0);
+  }
+
+  /** Who was waited for in vain begins anew; who was sent away by a person waits for one. */
+  private refusedAsRetired(
+    link: Link,
+    code: 'CAUSEWAY_REMOVED' | 'CAUSEWAY_EVICTED' | 'CAUSEWAY_STALE',
+    message: string,
+  ): void {
+    const isBelieved = this.trust.believes(link);
+    if (code !== 'CAUSEWAY_REMOVED' && isBelieved) return this.events.rejoin(code, message);
+    if (code !== 'CAUSEWAY_STALE') this.events.untrusted(code, message, link.replica);
   }
 
   /** Loudly, but once for each peer until it changes. */
@@ -245,11 +346,13 @@ export class Handshake {
   }
 }
 
+function rolledBackMessage({ replica }: Link): string {
+  return `${replica} has seen writes of this node that it no longer has: its data directory was rolled back`;
+}
+
 /** Refusals that say that the identity of this replica is not to be used; the others have a cause at the peer. */
-function isUntrusted(
-  code: string,
-): code is 'CAUSEWAY_DUPLICATE_IDENTITY' | 'CAUSEWAY_REMOVED' | 'CAUSEWAY_EVICTED' {
-  return code === 'CAUSEWAY_DUPLICATE_IDENTITY' || code === 'CAUSEWAY_REMOVED' || code === 'CAUSEWAY_EVICTED';
+function isUntrusted(code: string): code is 'CAUSEWAY_REMOVED' | 'CAUSEWAY_EVICTED' | 'CAUSEWAY_STALE' {
+  return code === 'CAUSEWAY_REMOVED' || code === 'CAUSEWAY_EVICTED' || code === 'CAUSEWAY_STALE';
 }
 
 /** What the peer says of itself; one that has not stored it yet says where it is at least. */

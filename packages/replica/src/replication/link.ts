@@ -11,6 +11,7 @@ import type { Member, PeerMessage } from '@causeway/protocol';
 import type { Log } from '../environment.js';
 import type { LinkId } from '../events.js';
 import type { Store } from '../store/store.js';
+import type { ForkSearch } from './fork.js';
 import type { Source } from './intake.js';
 import type { Members } from './members.js';
 import { Streams } from './streams.js';
@@ -30,6 +31,10 @@ export class Link implements Source {
   /** What the peer has is being compared with the log; what it says meanwhile is held. */
   comparing = false;
   readonly held: PeerMessage[] = [];
+  /** What the peer claims of this replica is being looked into. */
+  proving: ForkSearch | undefined;
+  /** Up to where the peer has compacted, told in its hello. */
+  horizon: VersionVector = new Map();
   start = 0;
   /** Another start of the replica has come: whether this one lives is asked by a ping. */
   challenge: { readonly ping: number; readonly at: number; answered: boolean } | undefined;

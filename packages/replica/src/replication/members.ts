@@ -296,6 +296,28 @@ export class Members {
     return newest;
   }
 
+  /**
+   * All of them, as a store that begins anew is told of them: where they are, and nothing that they have reported. This
+   * replica stands among them as one that nobody is to wait for any more, unless another goes on under its name.
+   */
+  introductions(retires: boolean): { key: Uint8Array; value: Uint8Array }[] {
+    const records: MemberRecord[] = [...this.states.values()].map(({ member, met, retiredAt }) => ({
+      member,
+      met,
+      retiredAt,
+      settled: false,
+      quietMs: 0,
+      latest: new Map(),
+    }));
+    if (retires) {
+      const finalSeq = seqOf(this.store.durable, this.store.self);
+      const member = joinMembers(this.self, { ...this.self, state: 'evicted', finalSeq });
+      const event = this.events + 1;
+      records.push({ member, met: event, retiredAt: event, settled: false, quietMs: 0, latest: new Map() });
+    }
+    return records.map((record) => this.encode(record));
+  }
+
   private isKnown(replica: ReplicaId): boolean {
     return replica === this.store.self || this.states.has(replica);
   }
@@ -325,8 +347,13 @@ export class Members {
   }
 
   private put(record: MemberRecord): void {
+    const { key, value } = this.encode(record);
+    this.store.put(key, value);
+  }
+
+  private encode(record: MemberRecord): { key: Uint8Array; value: Uint8Array } {
     const key = textKey(KIND.member, record.member.replica);
-    this.store.put(key, sealValue(key, encodeMember(this.writer, record)));
+    return { key, value: sealValue(key, encodeMember(this.writer, record)) };
   }
 }
 

@@ -101,7 +101,8 @@ describe('amnesia', () => {
   ])('a peer that knows of $name stops the node from writing', ({ heard }) => {
     const node = new Rig();
     node.run(put('a', 1));
-    const peer = new ScriptedPeer(node, 'us');
+    const peer = new ScriptedPeer(node, 'us').dials();
+    node.cuts(peer.link);
     peer.link = node.opens();
     peer.greets().tells({ type: 'heard', ...heard, versionVector: new Map() });
     expect(refusals(peer)).toEqual(['CAUSEWAY_AMNESIA']);

@@ -30,7 +30,9 @@ import { describeRetirement, Handshake } from './handshake.js';
 import type { Intake } from './intake.js';
 import { Link } from './link.js';
 import type { Members } from './members.js';
+import type { RejoinCode } from './rejoin.js';
 import { liveChunks } from './streams.js';
+import { Trust } from './trust.js';
 
 /** Why an identity is not to be used for new writes. */
 export type UntrustedCode =
@@ -44,10 +46,12 @@ export interface NeighbourEvents {
   isSelf(address: string): void;
   /** A peer has said what it holds, in its hello: `address` where it was dialled. */
   answered(address: string | undefined, hello: PeerHello): void;
-  /** This replica is not to be trusted with its identity. */
-  untrusted(code: UntrustedCode, message: string): void;
-  /** A peer has found nothing wrong with it. */
-  linked(): void;
+  /** This replica is not to be trusted with its identity, says `by`: it takes no writes. */
+  untrusted(code: UntrustedCode, message: string, by?: ReplicaId): void;
+  /** It is to leave its identity behind; `fork` as in Rejoin. */
+  rejoin(code: RejoinCode, message: string, fork?: number): void;
+  /** Peers are linked that find nothing wrong with it: `by` since now, and it is to be believed. */
+  linked(by?: ReplicaId, isBelieved?: boolean): void;
   /** A member's report has moved. */
   reported(replica: ReplicaId): void;
 }
@@ -58,6 +62,7 @@ export class Neighbours {
   private readonly dialer: Dialer;
   private readonly gossip: Gossip;
   private readonly handshake: Handshake;
+  private readonly trust: Trust;
   private lastTickAt: number;
   private ackDueAt: number | undefined;
   private paused = false;
@@ -92,7 +97,23 @@ export class Neighbours {
       raised: (link: Link, at: Now) => this.raised(link, at),
       end: (link: Link, reason: string, at: Now) => this.end(link, reason, at),
     };
-    this.handshake = new Handshake(store, members, this.gossip, this.dialer, table, start, env, events);
+    this.trust = new Trust(config.seeds, members);
+    this.handshake = new Handshake(
+      store,
+      members,
+      this.gossip,
+      this.dialer,
+      table,
+      this.trust,
+      start,
+      env,
+      events,
+    );
+  }
+
+  /** The identity is to be left behind as soon as there is a peer to begin anew from. */
+  rejoinSoon(reason: string | undefined): void {
+    this.handshake.rejoinReason = reason;
   }
 
   get deadline(): number {
@@ -137,7 +158,7 @@ export class Neighbours {
       region: this.config.region,
       start: this.start,
       address: this.config.advertise,
-      versionVector: new Map(this.store.durable),
+      versionVector: new Map(this.store.reported),
       horizon: new Map(this.store.horizon),
       members: this.members.list(),
     });
@@ -232,6 +253,7 @@ export class Neighbours {
   // Messages
 
   private take(link: Link, message: PeerMessage, now: Now): void {
+    if (link.proving !== undefined && message.type !== 'refuse') return this.prove(link, message, now);
     if (link.comparing && message.type !== 'refuse') {
       // The peer is done with its side of the handshake, and may speak before this side is.
       if (link.held.length >= HELD_MESSAGES_MAX)
@@ -295,13 +317,23 @@ export class Neighbours {
     this.closeAll('this replica is retired', this.store.now);
   }
 
+  /** The peer shows what it has under this replica's name; for the rest the link is of no use any more. */
+  private prove(link: Link, message: PeerMessage, now: Now): void {
+    if (message.type === 'ping')
+      link.send({ type: 'pong', id: message.id, wall: message.wall, receivedAt: now.wall });
+    else if (message.type === 'chunks' && message.origin === this.store.self)
+      link.proving?.chunks(message.chunks);
+    else if (message.type === 'gap' && message.origin === this.store.self) link.proving?.gap();
+  }
+
   private raised(link: Link, now: Now): void {
     // The handshake may have waited for this node's own disk.
     link.lastHeardAt = now.monotonic;
     this.up.set(link.replica, link);
     this.env.log.info({ peer: link.replica }, 'linked');
     if (link.address !== undefined) this.dialer.linked(link.address);
-    this.events.linked();
+    this.events.linked(link.replica, this.trust.believes(link));
+    this.trust.linked(link);
     this.intake.linkUp(link, now);
     this.gossip.tell(link, now);
     for (const message of link.held.splice(0)) this.message(link.id, message, now);
@@ -313,14 +345,15 @@ export class Neighbours {
     const limit =
       link.state === 'opening'
         ? DIAL_TIMEOUT_MS
-        : link.state === 'up'
+        : link.state === 'up' || link.proving !== undefined
           ? LINK_SILENCE_MS
           : HANDSHAKE_TIMEOUT_MS;
     const { challenge } = link;
     if (challenge?.answered === false && now.monotonic - challenge.at >= CHALLENGE_MS) {
       return this.end(link, 'its process has ended', now);
     }
-    const since = link.state === 'up' ? link.lastHeardAt : link.createdAt;
+    const isUsed = link.state === 'up' || link.proving !== undefined;
+    const since = isUsed ? link.lastHeardAt : link.createdAt;
     if (now.monotonic - since < limit) return;
     this.end(link, link.state === 'up' ? 'silent' : 'no handshake', now);
   }

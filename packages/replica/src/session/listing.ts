@@ -51,7 +51,7 @@ export class KeyListing {
   /** @throws CausewayError CAUSEWAY_BAD_REQUEST when `after` is no position. */
   constructor(
     private readonly store: Store,
-    private readonly asked: ListRequest,
+    readonly asked: ListRequest,
     private readonly now: Now,
     private readonly answered: () => void,
   ) {

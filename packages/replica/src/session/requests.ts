@@ -180,6 +180,12 @@ export class Requests {
     }
   }
 
+  /** The listings under way will not be answered. */
+  failListings(error: CausewayError): void {
+    for (const { asked } of this.listings) this.fail(asked.session, asked.request, error);
+    this.listings.clear();
+  }
+
   /** Answers a request that is not executed. */
   fail(session: SessionId, request: number, error: CausewayError): void {
     this.store.send({ type: 'failure', session, request, error });

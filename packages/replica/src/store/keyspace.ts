@@ -19,7 +19,9 @@
  *   'm' replica                               → member
  *   'k' page(u16)                             → page of the Merkle index
  *   'j' number(u64)                           → changes of the Merkle index by one commit
- *   'i' 0                                     → identity · 'i' 1 → replica record · 'i' 3 → clock of results
+ *   'u' originLength(u8) origin firstSeq(u64) → chunk of an identity that was left behind, until it is issued again
+ *   'i' 0                                     → identity · 'i' 1 → replica record · 'i' 2 origin → departure
+ *   'i' 3                                     → clock of results
  */
 
 import type { Dot, ReplicaId } from '@causeway/crdt';
@@ -41,6 +43,7 @@ export const KIND = {
   indexPage: 0x6b,
   indexJournal: 0x6a,
   identity: 0x69,
+  stash: 0x75,
 } as const;
 
 export interface KeyRange {
@@ -59,6 +62,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 export const IDENTITY_KEY = Uint8Array.of(KIND.identity, 0);
 export const REPLICA_KEY = Uint8Array.of(KIND.identity, 1);
 export const RETENTION_KEY = Uint8Array.of(KIND.identity, 3);
+export const DEPARTURE_PREFIX = Uint8Array.of(KIND.identity, 2);
 
 /** What a host reads before the first step, in this order. */
 export const START_RANGES: readonly KeyRange[] = [
@@ -127,6 +131,11 @@ export function logKey(origin: ReplicaId, firstSeq: number): Uint8Array {
 /** Chunks of an origin whose firstSeq is in [from, to). */
 export function logRange(origin: ReplicaId, from: number, to = Number.MAX_SAFE_INTEGER): KeyRange {
   return { from: logKey(origin, from), to: logKey(origin, to) };
+}
+
+/** Chunks of an identity that was left behind, whose firstSeq is in [from, to). */
+export function stashRange(origin: ReplicaId, from: number, to = Number.MAX_SAFE_INTEGER): KeyRange {
+  return { from: originKey(KIND.stash, origin, from), to: originKey(KIND.stash, origin, to) };
 }
 
 export function garbageKey(origin: ReplicaId, seq: number, recordKey: Uint8Array): Uint8Array {

@@ -77,6 +77,8 @@ export class Store {
   resultBytes = 0;
   /** Of the newest durable commit. */
   durableRoot = new Digest();
+  /** Nothing of what is here is to be counted upon. */
+  withholds: () => boolean = () => false;
   /** Chunks of the commit that has just become durable. */
   onDurableChunks: (chunks: readonly LoggedChunk[], now: Now) => void = () => {};
 
@@ -245,6 +247,14 @@ export class Store {
   }
 
   // Changes
+
+  /**
+   * What others may count on. While writes with old stamps are still to be issued again that is nothing: evidence of
+   * later removals would go before they come.
+   */
+  get reported(): VersionVector {
+    return this.withholds() ? NOTHING : this.durable;
+  }
 
   get full(): boolean {
     return this.forming.bytes >= this.limits.commitBytesMax;
@@ -556,3 +566,5 @@ function valueOf(stored: StoredReplica, key: Uint8Array): Uint8Array {
     'the data directory holds no replica record: it is not of this program, or a file of it is lost',
   );
 }
+
+const NOTHING: VersionVector = new Map();

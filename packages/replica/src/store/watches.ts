@@ -66,12 +66,12 @@ export class Watches {
   }
 
   /** The store has lost executed changes: watchers cannot know what they were told of in vain. */
-  interrupt(): void {
+  interrupt(why = 'the node had to discard writes that its disk refused'): void {
     for (const [session, watches] of this.sessions) {
       for (const request of watches.keys()) {
         const error = new CausewayError(
           'CAUSEWAY_WATCH_INTERRUPTED',
-          'the node had to discard writes that its disk refused: read the keys again and watch anew',
+          `${why}: read the keys again and watch anew`,
         );
         this.store.send({ type: 'failure', session, request, error });
       }

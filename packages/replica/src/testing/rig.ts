@@ -22,8 +22,9 @@ import {
 import type { Environment, Now, ReplicaConfig } from '../environment.js';
 import type { Event, LinkId, SessionId, StoredReplica } from '../events.js';
 import type { Limits } from '../limits.js';
-import type { Batch, Load, Scan, Send } from '../ready.js';
+import type { Batch, Load, Rejoin, Scan, Send } from '../ready.js';
 import { Replica } from '../replica.js';
+import { copiedKey } from '../replication/rejoin.js';
 import type { Status } from '../status.js';
 import type { Housekeeping } from '../store/housekeeping.js';
 import { REPLICA_KEY, START_RANGES } from '../store/keyspace.js';
@@ -72,8 +73,12 @@ export interface Told {
 }
 
 export class Rig {
-  readonly store: MemoryStore;
+  store: MemoryStore;
   replica: Replica;
+  /** Stores that were moved aside, and why, oldest first. */
+  readonly aside: { readonly store: MemoryStore; readonly rejoin: Rejoin; readonly id: ReplicaId }[] = [];
+  /** What the host says at the next start of the identity. */
+  leave: string | undefined;
   now: Now;
   /** Everything that the replica wanted sent, in order. */
   readonly sent: Send[] = [];
@@ -432,7 +437,8 @@ export class Rig {
   }
 
   stored(): StoredReplica {
-    return { entries: START_RANGES.flatMap((range) => this.store.range(range)) };
+    const entries = START_RANGES.flatMap((range) => this.store.range(range));
+    return this.leave === undefined ? { entries } : { entries, leave: this.leave };
   }
 
   // The turn
@@ -449,12 +455,33 @@ export class Rig {
       for (const load of ready.loads) this.loads.push(load);
       for (const scan of ready.scans) this.scans.push(scan);
       for (const id of ready.closeSnapshots) this.snapshots.delete(id);
+      if (ready.rejoin !== undefined) {
+        this.beginAnew(ready.rejoin);
+        continue;
+      }
       if (ready.batch !== undefined) {
         if (this.inFlight !== undefined || this.failed) throw new Error('two batches in flight');
         this.inFlight = ready.batch;
       }
     }
     throw new Error('the replica spins');
+  }
+
+  /** As a host does: nothing of the old store is lost, and links end with the replica that had them. */
+  private beginAnew(rejoin: Rejoin): void {
+    if (this.inFlight !== undefined || this.failed) throw new Error('left with a batch in flight');
+    this.aside.push({ store: this.store, rejoin, id: this.id });
+    const store = new MemoryStore();
+    store.apply(rejoin.batch);
+    for (const copy of rejoin.copies) {
+      for (const { key, value } of this.store.range(copy)) store.put(copiedKey(copy, key), value);
+    }
+    this.store = store;
+    this.leave = undefined;
+    this.loads = [];
+    this.scans = [];
+    this.open.clear();
+    this.replica = this.openReplica();
   }
 
   /** Does one thing that is not held back; false when there is none. */
