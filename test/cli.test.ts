@@ -1,7 +1,10 @@
 /** The commands of `causeway` against a node: what they print, for people and for programs, and their exit codes. */
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { startCluster } from './support/cluster.ts';
 
 const CAUSEWAY = fileURLToPath(new URL('../packages/cli/bin/causeway.js', import.meta.url));
@@ -77,6 +80,25 @@ test('a watch prints changes as they come', async () => {
   const { code, out } = await watch;
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({ type: 'counter', key: 'a', conflict: false });
+});
+
+test('a scrub is waited for, and tells what it has found', { timeout: 60_000 }, async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'causeway-scrub-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const token = join(directory, 'token');
+  await writeFile(token, 'secret', { mode: 0o600 });
+  const cluster = await startCluster({ regions: ['eu'], flags: ['--admin-token-file', token] });
+  const { client, admin } = cluster.node('eu').urls;
+  const run = (line: string, env: NodeJS.ProcessEnv = {}) =>
+    causeway(line.split(' '), { CAUSEWAY_NODE: client, CAUSEWAY_ADMIN: admin, ...env });
+  await run('add cart tea milk');
+
+  const found = await run('scrub', { CAUSEWAY_ADMIN_TOKEN_FILE: token });
+  const json = await run('scrub --json', { CAUSEWAY_ADMIN_TOKEN_FILE: token });
+
+  expect(found).toMatchObject({ code: 0, out: '3 records: 0 damaged, 0 written anew from memory' });
+  expect(JSON.parse(json.out)).toEqual({ records: 3, damaged: 0, healed: 0, corrected: 0 });
+  expect(await run('scrub')).toMatchObject({ code: 1, err: expect.stringMatching(/^CAUSEWAY_FORBIDDEN: /) });
 });
 
 test.each([

@@ -16,6 +16,7 @@ import { membersCommand } from './commands/members.js';
 import { removeCommand } from './commands/remove.js';
 import { replayCommand } from './commands/replay.js';
 import { resetCommand } from './commands/reset.js';
+import { scrubCommand } from './commands/scrub.js';
 import { setCommand } from './commands/set.js';
 import { simulateCommand } from './commands/simulate.js';
 import { startCommand } from './commands/start.js';
@@ -27,7 +28,13 @@ import type { Output } from './terminal/output.js';
 const GROUPS: readonly { readonly heading: string; readonly commands: (output: Output) => Command[] }[] = [
   {
     heading: 'Nodes:',
-    commands: (output) => [startCommand(), configCommand(), statusCommand(output), membersCommand(output)],
+    commands: (output) => [
+      startCommand(),
+      configCommand(),
+      statusCommand(output),
+      membersCommand(output),
+      scrubCommand(output),
+    ],
   },
   {
     heading: 'Registers:',

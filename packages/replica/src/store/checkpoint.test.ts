@@ -40,6 +40,22 @@ test('a stop in good order stores the pages, and leaves no journals to be read',
   expectKept(node);
 });
 
+test('only pages that have changed are stored again', () => {
+  const node = new Rig({ limits: { indexBits } });
+  for (let i = 0; i < 20; i++) node.run(put(`k${i}`, i));
+  node.step({ type: 'drain' });
+  node.restart();
+  node.run(put('k1', 'new'));
+  const written = node.written.length;
+
+  node.step({ type: 'drain' });
+
+  const puts = node.written.slice(written).flatMap((batch) => batch.puts);
+  expect(puts.filter(({ key }) => key[0] === KIND.indexPage)).toHaveLength(1);
+  expect(node.store.all(KIND.indexJournal)).toHaveLength(0);
+  expectKept(node);
+});
+
 test('when a start would have to read too many journals the pages are stored, while writes go on', () => {
   const node = new Rig({ limits: { indexBits, indexJournalBytesMax: 1_000, housekeepingRecords: 3 } });
   for (let i = 0; i < 200; i++) {

@@ -1,5 +1,5 @@
 /**
- * Checkpoints: store all pages of the Merkle index anew, a few with each commit, and drop the journals that they make
+ * Checkpoints: store the pages of the Merkle index that have changed, a few with each commit, and drop the journals that they make
  * obsolete. Begun when a start would have to read too many journals, at a stop, and after the records have been counted
  * anew.
  */
@@ -50,19 +50,21 @@ export class Checkpoint {
     this.step(0, indexPages.journalBytes);
   }
 
-  private step(page: number, bytesBefore: number): void {
+  private step(from: number, bytesBefore: number): void {
     const { store } = this;
     this.schedule({
       slots: [],
       run: () => {
         const { indexPages } = store;
-        const end = Math.min(page + PAGES_PER_STEP, indexPages.pageCount);
-        for (let at = page; at < end; at++) {
-          const { key, value } = indexPages.page(at);
+        let page = indexPages.unstoredFrom(from);
+        for (let left = PAGES_PER_STEP; page !== undefined && left > 0; left--) {
+          const { key, value } = indexPages.page(page);
           store.put(key, value);
+          page = indexPages.unstoredFrom(page + 1);
         }
+        const next = page;
         store.whenDurable(() => {
-          if (end < indexPages.pageCount) return this.step(end, bytesBefore);
+          if (next !== undefined) return this.step(next, bytesBefore);
           indexPages.checkpointed(bytesBefore);
           this.running = false;
           this.dropJournals();

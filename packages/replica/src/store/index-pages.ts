@@ -5,7 +5,8 @@
  * - Every commit stores what it changes of the leaves, in the same batch: its journal. Journals are numbered without
  *   gaps.
  * - A page is a range of leaves as they are after all journals below its `next`: pages are written one at a time, while
- *   writes go on, and each is right by itself. Journals below the `next` of all pages are of no use and go.
+ *   writes go on, and each is right by itself. One that nothing has changed since is as good as a new one; journals
+ *   below the `next` of all others are of no use and go.
  * - What is read back counts only when it sums up to the root of the replica record, which is in every commit; whatever
  *   was lost or never written, a wrong index is not taken for a right one.
  *
@@ -39,10 +40,6 @@ export class IndexPages {
     this.positions = new Float64Array(index.leaves.counts.length);
   }
 
-  get pageCount(): number {
-    return this.positions.length;
-  }
-
   /** What the sealed commit has changed; undefined when nothing. */
   journal(): Put | undefined {
     const noted = this.index.takeJournal();
@@ -51,6 +48,12 @@ export class IndexPages {
     const value = sealValue(key, bytesOf(noted));
     this.journalBytes += key.length + value.length;
     return { key, value };
+  }
+
+  /** The first page from `page` on that is to be stored; undefined when there is none. */
+  unstoredFrom(page: number): number | undefined {
+    const found = this.index.unstored.indexOf(1, page);
+    return found < 0 ? undefined : found;
   }
 
   /** A page as of the newest sealed commit, to be stored with the next one. */
@@ -73,6 +76,7 @@ export class IndexPages {
       length += ENTRY_WORDS;
     }
     this.positions[page] = next;
+    index.unstored[page] = 0;
     const key = indexPageKey(page);
     return { key, value: sealValue(key, bytesOf(encoded.subarray(0, length))) };
   }
@@ -85,7 +89,9 @@ export class IndexPages {
   /** Keys of at most `max` journals that no page needs; each is given once. */
   takeObsolete(max: number): Uint8Array[] {
     let needed = this.next;
-    for (const position of this.positions) needed = Math.min(needed, position);
+    this.positions.forEach((position, page) => {
+      if (this.index.unstored[page] === 1) needed = Math.min(needed, position);
+    });
     const keys: Uint8Array[] = [];
     while (this.oldest < needed && keys.length < max) keys.push(indexJournalKey(this.oldest++));
     return keys;
@@ -95,6 +101,7 @@ export class IndexPages {
   restore(entries: readonly ScanEntry[]): void {
     const { index, positions } = this;
     index.leaves.clear();
+    index.unstored.fill(0);
     positions.fill(0);
     this.journalBytes = 0;
     let oldest = 0;
@@ -136,11 +143,14 @@ export class IndexPages {
   private takeJournal(number: number, key: Uint8Array, value: Uint8Array): boolean {
     this.journalBytes += key.length + value.length;
     const words = wordsOf(unsealValue(key, value));
-    const { leaves, bits } = this.index;
+    const { leaves, bits, unstored } = this.index;
     if (words[0] !== bits) return false;
     for (let at = 1; at < words.length; at += ENTRY_WORDS) {
       const leaf = words[at]! >>> 2;
-      if (number >= (this.positions[leaf >>> leaves.pageShift] ?? 0)) addEntry(leaves, leaf, words, at);
+      const page = leaf >>> leaves.pageShift;
+      if (number < (this.positions[page] ?? 0)) continue;
+      addEntry(leaves, leaf, words, at);
+      unstored[page] = 1;
     }
     return true;
   }

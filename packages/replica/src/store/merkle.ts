@@ -132,6 +132,8 @@ export class MerkleIndex {
   readonly leaves: Leaves;
   /** The leaves are those of all records. */
   isWhole = true;
+  /** Pages of which not all that is in the leaves is stored as a page: 1. */
+  readonly unstored: Uint8Array;
   /** Follows the changes while the records are counted anew. */
   listener: ChangeListener | undefined;
   /** The number of bits, then the entries. */
@@ -141,6 +143,7 @@ export class MerkleIndex {
   /** With 0 bits there is the root and nothing else: for a bench that asks what the rest costs. */
   constructor(readonly bits: number) {
     this.leaves = new Leaves(bits);
+    this.unstored = new Uint8Array(this.leaves.counts.length);
     this.journal[0] = bits;
   }
 
@@ -186,6 +189,8 @@ export class MerkleIndex {
       if (!same) wrong++;
     }
     if (wrong > 0) this.leaves.set(counted);
+    // Of an index that was lost nobody knows what is stored.
+    if (wrong > 0 || !this.isWhole) this.unstored.fill(1);
     this.root.set(counted.node(0, 0));
     this.isWhole = true;
     return wrong;
@@ -200,6 +205,7 @@ export class MerkleIndex {
   }
 
   private note(leaf: number, a: number, b: number, c: number, d: number, count: number): void {
+    this.unstored[leaf >>> this.leaves.pageShift] = 1;
     const at = this.journalLength;
     if (at === this.journal.length) {
       const grown = new Int32Array(2 * at - 1);
