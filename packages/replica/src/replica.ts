@@ -8,13 +8,16 @@
 import { dominates, joinVersionVectors, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import { CausewayError, isRead, isRetired, type Member } from '@causeway/protocol';
 import { assert, unreachable } from './assert.js';
+import { ClockGuard } from './clock-guard.js';
 import type { Environment, Millis, Now, ReplicaConfig } from './environment.js';
 import type { Event, StoredReplica } from './events.js';
 import { DEFAULT_LIMITS, HOUSEKEEPING_INTERVAL_MS } from './limits.js';
 import { Readiness } from './readiness.js';
 import type { Batch, Ready } from './ready.js';
 import { ChunkApplier } from './replication/apply-chunk.js';
+import { Clocks } from './replication/clocks.js';
 import { type ConflictRecord, Conflicts } from './replication/conflicts.js';
+import { Eviction } from './replication/eviction.js';
 import { describeRetirement } from './replication/handshake.js';
 import { Intake } from './replication/intake.js';
 import { Members } from './replication/members.js';
@@ -51,6 +54,9 @@ export class Replica {
   private readonly reissue: Reissue;
   private readonly readiness: Readiness;
   private readonly unstable: Unstable;
+  private readonly eviction: Eviction;
+  private readonly clocks: Clocks;
+  private readonly clockGuard: ClockGuard;
   private readonly lagMs = new Map<ReplicaId, number>();
   private jobs: Job[] = [];
   private nextHousekeepingAt = 0;
@@ -103,11 +109,16 @@ export class Replica {
     this.reissue = new Reissue(this.store, applier, schedule, this.members, env);
     this.reissue.restore(stored.entries);
     this.store.withholds = () => this.reissue.hasWork;
+    const { maxClockSkewMs, maxOfflineMs } = this.store.limits;
+    this.eviction = new Eviction(this.members, maxOfflineMs, env.log);
+    this.clocks = new Clocks(maxClockSkewMs);
+    const others = () => [...this.members.living()].map(({ member }) => member.replica);
+    this.clockGuard = new ClockGuard(this.clocks, others, maxClockSkewMs, env.log);
     this.intake = new Intake(
       this.store,
       applier,
       env,
-      (origin) => -(this.neighbours.linkTo(origin)?.offsetMs ?? 0),
+      (origin) => -(this.clocks.offsetMs(origin, this.store.now) ?? 0),
       (origin, seconds) => {
         this.lagMs.set(origin, seconds * 1000);
         env.telemetry.lag(origin, seconds);
@@ -118,6 +129,7 @@ export class Replica {
       this.store,
       this.members,
       this.intake,
+      this.clocks,
       config,
       this.start,
       env,
@@ -193,11 +205,12 @@ export class Replica {
   step(event: Event, now: Now): void {
     this.store.now = now;
     this.dirty = true;
+    this.lookAtClocks(now);
     switch (event.type) {
       case 'request': {
         // An answer that is to be kept has to be written.
         const onlyReads = event.idempotency === undefined && event.operations.every(isRead);
-        const refusal = this.refusal(onlyReads);
+        const refusal = this.refusal(onlyReads) ?? this.clockGuard.refusal(event.operations);
         if (refusal === undefined) this.requests.add(event);
         else this.requests.fail(event.session, event.request, refusal);
         return;
@@ -245,11 +258,8 @@ export class Replica {
       case 'leave':
         this.draining = this.leaving = true;
         return this.members.declare({ state: 'draining' });
-      case 'remove-member': {
-        const retirement = this.members.retirement(event.replica, 'removed');
-        if (retirement !== undefined) this.neighbours.learn([retirement]);
-        return;
-      }
+      case 'remove-member':
+        return this.retire(event.replica, 'removed');
       default:
         unreachable(event);
     }
@@ -260,6 +270,7 @@ export class Replica {
     const { store } = this;
     const { now } = store;
     if (this.left) return undefined;
+    this.lookAtClocks(now);
     for (let turns = 0; this.dirty && turns < TURNS_MAX; turns++) {
       this.dirty = false;
       if (this.rejoin.isDue) break;
@@ -394,6 +405,10 @@ export class Replica {
     this.store.reads.retry();
     this.store.views.expire(now.monotonic, this.store.limits.viewAgeMaxMs);
     if (this.readOnly) return;
+    for (const replica of this.eviction.due(this.neighbours.upLinks(), now)) {
+      this.env.log.warn({ peer: replica }, 'a member was away for longer than --max-offline and is evicted');
+      this.retire(replica, 'evicted');
+    }
     for (const origin of this.members.settleRetired()) {
       this.env.log.info(
         { peer: origin },
@@ -417,6 +432,15 @@ export class Replica {
     this.store.wasReady = true;
     this.store.commitReplicaRecord();
     this.declare();
+  }
+
+  private retire(replica: ReplicaId, to: 'removed' | 'evicted'): void {
+    const retirement = this.members.retirement(replica, to);
+    if (retirement !== undefined) this.neighbours.learn([retirement]);
+  }
+
+  private lookAtClocks(now: Now): void {
+    if (this.clockGuard.look(now)) this.store.trustsClock = this.clockGuard.offByMs === undefined;
   }
 
   /** Says of itself what there is to say: others are told when it is durable. */
@@ -476,7 +500,10 @@ export class Replica {
       );
     }
     if (this.draining) {
-      return new CausewayError('CAUSEWAY_DRAINING', 'the node is stopping: send the request to another');
+      return new CausewayError(
+        'CAUSEWAY_DRAINING',
+        'the node takes no more requests, for it is stopping or was drained: send the request to another',
+      );
     }
     if (onlyReads) return undefined;
     if (this.rejoinReason !== undefined) {
@@ -501,6 +528,7 @@ export class Replica {
     if (this.draining) reasons.push('draining');
     if (this.readOnly) reasons.push('read-only');
     if (this.rejoinReason !== undefined) reasons.push('rejoining');
+    if (this.clockGuard.offByMs !== undefined) reasons.push('clock-skew');
     if (this.fault !== undefined) {
       reasons.push(this.fault.code.slice('CAUSEWAY_'.length).toLowerCase().replaceAll('_', '-'));
     }
@@ -595,7 +623,7 @@ export class Replica {
               : 'down',
       lagMs: this.lagMs.get(replica) ?? null,
       backlogTransactions: backlog,
-      clockOffsetMs: link?.offsetMs ?? null,
+      clockOffsetMs: this.clocks.offsetMs(replica, now) ?? null,
       unacknowledgedSeconds: this.ownCommits.ageBeyond(seqOf(latest, this.id), own, now.monotonic),
     };
   }

@@ -149,6 +149,8 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     scrubBytesPerSecond: prng.logUniform(1e3, 1e7),
     recountBytesPerSecond: prng.logUniform(1e3, 1e7),
     countRecords: shrunk(DEFAULT_LIMITS.countRecords, 1),
+    // Off as often as not: it keeps wrong clocks from writing, and bugs with them from showing.
+    maxClockSkewMs: prng.pick([DEFAULT_LIMITS.maxClockSkewMs, 1e9]),
   };
 }
 

@@ -4,7 +4,7 @@
  *
  * One seed gives one history: nothing here looks at real time, real chance or the order of microtasks.
  */
-import { DEFAULT_LIMITS } from '@causeway/replica';
+import { DEFAULT_LIMITS, type Status } from '@causeway/replica';
 import { AcknowledgedChecker } from './checkers/acknowledged.js';
 import { CausalVisibilityChecker } from './checkers/causal-visibility.js';
 import type { Checker } from './checkers/checker.js';
@@ -180,7 +180,7 @@ export class Simulation {
     this.start();
     const { nodes } = this.profile.cluster;
     const founders = cluster.nodes.filter(({ index }) => nodes[index]?.joinsAtMs === undefined);
-    const ready = (): boolean => founders.every(({ index }) => cluster.status(index)?.ready === true);
+    const ready = (): boolean => founders.every(({ index }) => isServing(cluster.status(index)));
     if (!this.soon(ready, FORM_MS)) {
       const reasons = founders.map(({ index }) => cluster.status(index)?.reasons);
       throw new Violation('becomes-ready', `after ${FORM_MS} ms not all are ready: ${show(reasons)}`);
@@ -282,4 +282,9 @@ export class Simulation {
 /** A cluster to be driven by hand. */
 export function simulate(options: SimulationOptions): Simulation {
   return new Simulation(options);
+}
+
+/** A clock that is off keeps a node from register writes alone. */
+function isServing(status: Status | undefined): boolean {
+  return status?.reasons.every((reason) => reason === 'clock-skew') === true;
 }

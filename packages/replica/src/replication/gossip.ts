@@ -75,7 +75,7 @@ export class Gossip {
       members: members.list(),
       wall: now.wall,
     });
-    link.send({ type: 'ping', id: this.nextPing(), wall: now.wall });
+    link.ping(this.nextPing(), now);
   }
 
   /** Those that say no more of members than this replica would itself after a crash. */

@@ -158,7 +158,7 @@ export class Handshake {
     // An answer says nothing of later.
     if (challenge === undefined || challenge.answered) {
       other.challenge = { ping: this.gossip.nextPing(), at: now.monotonic, answered: false };
-      other.send({ type: 'ping', id: other.challenge.ping, wall: now.wall });
+      other.ping(other.challenge.ping, now);
     }
     this.table.end(link, 'another start of it is linked, and asked whether it lives', now);
     return true;

@@ -8,7 +8,7 @@
  */
 import type { ReplicaId, VersionVector } from '@causeway/crdt';
 import type { Member, PeerMessage } from '@causeway/protocol';
-import type { Log } from '../environment.js';
+import type { Log, Now } from '../environment.js';
 import type { LinkId } from '../events.js';
 import type { Store } from '../store/store.js';
 import type { ForkSearch } from './fork.js';
@@ -16,8 +16,8 @@ import type { Source } from './intake.js';
 import type { Members } from './members.js';
 import { Streams } from './streams.js';
 
-/** Round trips of which the quickest tells the clock offset best. */
-const SAMPLES = 8;
+/** Pings without an answer that are remembered; a link that is silent for longer is closed. */
+const PINGS_MAX = 16;
 
 export class Link implements Source {
   state: 'opening' | 'greeting' | 'checking' | 'up' = 'opening';
@@ -45,7 +45,7 @@ export class Link implements Source {
   /** What of `durable` has been acknowledged on this link. */
   readonly acked = new Map<ReplicaId, number>();
   readonly streams: Streams;
-  private readonly samples: { roundTripMs: number; offsetMs: number }[] = [];
+  private readonly pings = new Map<number, number>();
 
   constructor(
     readonly id: LinkId,
@@ -78,24 +78,18 @@ export class Link implements Source {
     this.store.send({ type: 'close', link: this.id, reason });
   }
 
-  /** A ping has come back; `receivedAt` is the peer's wall clock in between. */
-  measured(sentWall: number, receivedAt: number, nowWall: number): void {
-    const roundTripMs = nowWall - sentWall;
-    if (roundTripMs < 0) return;
-    this.samples.push({ roundTripMs, offsetMs: receivedAt - (sentWall + nowWall) / 2 });
-    if (this.samples.length > SAMPLES) this.samples.shift();
+  /** `id` comes back with the answer. */
+  ping(id: number, now: Now): void {
+    this.pings.set(id, now.monotonic);
+    const [oldest] = this.pings.keys();
+    if (this.pings.size > PINGS_MAX && oldest !== undefined) this.pings.delete(oldest);
+    this.send({ type: 'ping', id, wall: now.wall });
   }
 
-  /** The peer's wall clock minus this node's, ms; undefined until measured. */
-  get offsetMs(): number | undefined {
-    return this.best?.offsetMs;
-  }
-
-  private get best(): { roundTripMs: number; offsetMs: number } | undefined {
-    let best: { roundTripMs: number; offsetMs: number } | undefined;
-    for (const sample of this.samples) {
-      if (best === undefined || sample.roundTripMs < best.roundTripMs) best = sample;
-    }
-    return best;
+  /** Monotonic ms at which the ping was sent; undefined for one that was not, or was answered. */
+  answered(id: number): number | undefined {
+    const sentAt = this.pings.get(id);
+    this.pings.delete(id);
+    return sentAt;
   }
 }

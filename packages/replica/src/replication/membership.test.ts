@@ -359,3 +359,74 @@ describe('leaving', () => {
     expect(memberOf(node, us.id)?.state).toBe('left');
   });
 });
+
+describe('a member of which nobody has heard for too long', () => {
+  /** `ap` is silent; `others` go on, and say for how long nobody has heard of it. */
+  function silent(...others: readonly string[]) {
+    const node = new Rig({ limits: { maxOfflineMs: 10_000 } });
+    const ap = new ScriptedPeer(node, 'ap').dials();
+    const peers = others.map((region) => new ScriptedPeer(node, region).dials());
+    node.cuts(ap.link);
+    const wait = (ms: number, quietMs: (passed: number) => number = (passed) => passed) => {
+      for (let passed = 0; passed < ms; passed += 500) {
+        node.pass(500);
+        for (const peer of peers) {
+          if (node.isOpen(peer.link))
+            peer.gossips({
+              reports: [report(ap, node, { versionVector: new Map(), quietMs: quietMs(passed) })],
+            });
+        }
+      }
+    };
+    return { node, ap, peers, wait, state: () => memberOf(node, ap.id)?.state };
+  }
+
+  test('is evicted by a majority, and told so when it is back', () => {
+    const { node, ap, wait, state } = silent('us');
+    wait(9_000);
+    expect(state()).toBe('joining');
+    wait(4_000, (passed) => 9_000 + passed);
+    expect(state()).toBe('evicted');
+    ap.dials();
+    expect(refusals(ap)).toEqual(['CAUSEWAY_EVICTED']);
+    expect(node.status.ready).toBe(true);
+  });
+
+  test('is not when others have heard of it', () => {
+    const { wait, state } = silent('us');
+    wait(30_000, () => 400);
+    expect(state()).toBe('joining');
+  });
+
+  test('is not by one of two: the operator is told', () => {
+    const { node, wait, state } = silent();
+    wait(30_000);
+    expect(state()).toBe('joining');
+    expect(node.errors).toEqual([expect.stringMatching(/no majority/)]);
+  });
+
+  test('is not by half of the members', () => {
+    const { node, peers, wait, state } = silent('us', 'gone');
+    node.cuts(peers[1]!.link);
+    wait(30_000);
+    expect(state()).toBe('joining');
+  });
+
+  test('was not silent while this node stood still', () => {
+    const { node, peers, state } = silent('us');
+    node.now = { monotonic: node.now.monotonic + 60_000, wall: node.now.wall + 60_000 };
+    peers[0]!.gossips({ reports: [] });
+    node.pass(100);
+    expect(state()).toBe('joining');
+  });
+
+  test('is silent for as long after a restart, as far as the node ran', () => {
+    const { node, ap, wait } = silent('us');
+    wait(6_000);
+    node.now = { monotonic: 5, wall: node.now.wall + 3_600_000 };
+    node.restart();
+    const { quietMs } = memberOf(node, ap.id)!;
+    expect(quietMs).toBeGreaterThan(4_000);
+    expect(quietMs).toBeLessThanOrEqual(6_500);
+  });
+});

@@ -324,14 +324,20 @@ describe('life of a link', () => {
     ]);
   });
 
-  test('the clock offset is that of the quickest round trip', () => {
+  test('the clock offset is measured by pings, on the monotonic clock, once each', () => {
     const node = new Rig();
     const peer = new ScriptedPeer(node, 'us').dials();
-    const { wall } = node.now;
-    peer.tells({ type: 'pong', id: 1, wall: wall - 100, receivedAt: wall + 900 });
-    peer.tells({ type: 'pong', id: 2, wall: wall - 10, receivedAt: wall + 45 });
-    peer.tells({ type: 'pong', id: 3, wall: wall - 50, receivedAt: wall + 500 });
-    expect(node.status.peers[0]?.clockOffsetMs).toBe(50);
+    const { id, wall } = peer.of('ping').at(-1)!;
+    node.pass(20);
+    const receivedAt = node.now.wall - 10 + 50;
+    node.setWall(node.now.wall + 1_000);
+    const pong = { type: 'pong' as const, id, wall, receivedAt };
+    peer.tells({ ...pong, id: 9_999, receivedAt: 0 });
+    expect(node.status.peers[0]?.clockOffsetMs).toBeNull();
+    peer.tells(pong, { ...pong, receivedAt: receivedAt + 5_000 });
+    expect(node.status.peers[0]?.clockOffsetMs).toBe(50 - 1_000);
+    node.cuts(peer.link);
+    expect(node.status.peers[0]?.clockOffsetMs).toBe(50 - 1_000);
   });
 
   test('members that a neighbour names are met and dialled, at the address that they say themselves', () => {

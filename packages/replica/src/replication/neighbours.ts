@@ -24,6 +24,7 @@ import {
 } from '../limits.js';
 import type { LoggedChunk } from '../store/commit.js';
 import type { Store } from '../store/store.js';
+import type { Clocks } from './clocks.js';
 import { Dialer } from './dialer.js';
 import { Gossip } from './gossip.js';
 import { describeRetirement, Handshake } from './handshake.js';
@@ -71,6 +72,7 @@ export class Neighbours {
     private readonly store: Store,
     private readonly members: Members,
     private readonly intake: Intake,
+    private readonly clocks: Clocks,
     private readonly config: ReplicaConfig,
     private readonly start: number,
     private readonly env: Environment,
@@ -294,10 +296,15 @@ export class Neighbours {
         return link.send({ type: 'pong', id: message.id, wall: message.wall, receivedAt: now.wall });
       case 'pong':
         if (link.challenge?.ping === message.id) link.challenge.answered = true;
-        return link.measured(message.wall, message.receivedAt, now.wall);
+        return this.pong(link, message.id, message.receivedAt, now);
       case 'bye':
         return;
     }
+  }
+
+  private pong(link: Link, id: number, receivedAt: number, now: Now): void {
+    const sentAt = link.answered(id);
+    if (sentAt !== undefined) this.clocks.measured(link.replica, sentAt, receivedAt, now);
   }
 
   private learnt(member: Member, news: 'met' | 'changed' | 'retired'): void {
@@ -305,6 +312,7 @@ export class Neighbours {
     if (replica === this.store.self) return this.retired(this.members.self);
     if (news !== 'retired') return this.dialer.advertised(replica, address);
     this.dialer.forget(replica);
+    this.clocks.forget(replica);
     for (const link of [...this.links.values()]) {
       if (link.member?.replica === replica) this.handshake.refuseRetired(link, member);
     }

@@ -72,6 +72,8 @@ export class Store {
   clock: HybridClock;
   /** Time of the newest event. */
   now: Now = { monotonic: 0, wall: 0 };
+  /** The wall clock is near enough to those of the others for the hybrid clock to follow it unasked. */
+  trustsClock = true;
   wasReady = false;
   readonly retention = new RetentionClock();
   resultBytes = 0;
@@ -463,7 +465,7 @@ export class Store {
     this.ownSeq = this.executed.get(this.self) ?? 0;
     for (const [origin, seq] of record.horizon) this.horizon.set(origin, seq);
     this.durableHorizon = record.horizon;
-    this.clock = new HybridClock(this.self, record.clock);
+    this.clock = new HybridClock(this.self, record.clock, { skewMs: this.limits.maxClockSkewMs });
     this.wasReady = record.wasReady;
     this.resultBytes = record.resultBytes;
     this.reads.restore(stored.entries);
