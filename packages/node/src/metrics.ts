@@ -6,7 +6,7 @@
  * known share the region; decided at each reading, so that both get the id when the second one appears.
  */
 import { type ReplicaId, regionOf } from '@causeway/crdt';
-import type { KeyType } from '@causeway/protocol';
+import type { KeyType, RepairOutcome } from '@causeway/protocol';
 import type { Replica, Telemetry } from '@causeway/replica';
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
 import type { OperationTelemetry } from './client-facing.js';
@@ -31,6 +31,9 @@ export class Metrics implements Telemetry, OperationTelemetry {
   private readonly convergences = new Histogram(DELAY_EDGES);
   private readonly operations = new Map<string, Histogram>();
   private readonly duplicates = new Map<ReplicaId, number>();
+  private readonly repairSessions = new Map<ReplicaId, Map<RepairOutcome, number>>();
+  private repairedRecords = 0;
+  private readonly repairedBytes = { sent: 0, received: 0 };
   private readonly conflictCounts: Tally = { register: 0, set: 0, counter: 0 };
   private readonly writes: Tally = { register: 0, set: 0, counter: 0 };
   private readonly reads: Tally = { register: 0, set: 0, counter: 0 };
@@ -95,6 +98,7 @@ export class Metrics implements Telemetry, OperationTelemetry {
     this.scrubCounters();
     this.gauge('causeway_ready', 'Whether the node serves clients', (status) => (status.ready ? 1 : 0));
     this.peerCounters();
+    this.repairCounters();
   }
 
   lag(origin: ReplicaId, seconds: number): void {
@@ -115,6 +119,19 @@ export class Metrics implements Telemetry, OperationTelemetry {
 
   duplicateChunk(peer: ReplicaId): void {
     this.duplicates.set(peer, (this.duplicates.get(peer) ?? 0) + 1);
+  }
+
+  repairSession(peer: ReplicaId, outcome: RepairOutcome): void {
+    const outcomes = this.repairSessions.get(peer) ?? new Map<RepairOutcome, number>();
+    this.repairSessions.set(peer, outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1));
+  }
+
+  repairRecords(count: number): void {
+    this.repairedRecords += count;
+  }
+
+  repairBytes(direction: 'sent' | 'received', bytes: number): void {
+    this.repairedBytes[direction] += bytes;
   }
 
   conflict(type: KeyType): void {
@@ -139,7 +156,13 @@ export class Metrics implements Telemetry, OperationTelemetry {
     this.status = status;
     const known = new Set([status.replica, ...status.peers.map(({ replica }) => replica)]);
     this.label = labels(
-      new Set([...known, ...this.lags.keys(), ...this.acks.keys(), ...this.duplicates.keys()]),
+      new Set([
+        ...known,
+        ...this.lags.keys(),
+        ...this.acks.keys(),
+        ...this.duplicates.keys(),
+        ...this.repairSessions.keys(),
+      ]),
     );
     return this.registry.metrics();
   }
@@ -206,6 +229,34 @@ export class Metrics implements Telemetry, OperationTelemetry {
         counter.inc(this.status?.scrub[figure as keyof typeof figures] ?? 0);
       });
     }
+  }
+
+  private repairCounters(): void {
+    this.counter(
+      'causeway_repair_sessions_total',
+      'Repairs that this node has asked a peer for, by how they ended',
+      ['peer', 'outcome'],
+      (counter) => {
+        for (const [peer, outcomes] of this.repairSessions) {
+          for (const [outcome, count] of outcomes) counter.inc({ peer: this.label(peer), outcome }, count);
+        }
+      },
+    );
+    this.counter(
+      'causeway_repair_records_total',
+      'Records that repairs brought and that told something new',
+      [],
+      (counter) => counter.inc(this.repairedRecords),
+    );
+    this.counter(
+      'causeway_repair_bytes_total',
+      'Bytes of records, ids and digests in repairs, in either role',
+      ['direction'],
+      (counter) => {
+        counter.inc({ direction: 'sent' }, this.repairedBytes.sent);
+        counter.inc({ direction: 'received' }, this.repairedBytes.received);
+      },
+    );
   }
 
   private counter(name: string, help: string, labelNames: string[], fill: (counter: Counter) => void): void {

@@ -62,8 +62,8 @@ export const FRAME_COST_MAX = 1024 * 1024;
 /** Replicas in one version vector or member list, retired ones included: bounds what a hello may hold. */
 export const REPLICAS_MAX = 4096;
 
-/** Levels of the tree of digests that repair compares: four million leaves are beyond what a store of this kind holds. */
-export const REPAIR_LEVEL_MAX = 22;
+/** Levels of the tree of digests that repair compares: 16 million leaves are beyond what a store of this kind holds. */
+export const REPAIR_LEVEL_MAX = 24;
 
 /** Nodes, digests or ids in one message of a repair. */
 export const REPAIR_NODES_MAX = 2 ** 21;

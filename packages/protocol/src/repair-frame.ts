@@ -52,6 +52,7 @@ export function repairFieldsOf(message: RepairMessage): readonly unknown[] {
         flatVector(message.horizon),
         message.clock.physical,
         message.clock.logical,
+        message.bits,
         message.count,
         message.root,
         message.level,
@@ -156,13 +157,13 @@ export function decodeRepairFields(fields: readonly unknown[]): RepairMessage | 
 }
 
 function viewOf(fields: readonly unknown[]): RepairView {
-  count(fields, 12);
+  count(fields, 13);
   const versionVector = vectorOf(fields[2]);
   const list = asArray(fields[3], REPLICAS_MAX);
   const starts = list.map((_, index) => integerAt(list, index));
   if (starts.length > 0 && starts.length !== versionVector.size) throw bad('starts of other replicas');
-  const level = levelAt(fields, 10);
-  const digests = digestsAt(fields, 11);
+  const level = levelAt(fields, 11);
+  const digests = digestsAt(fields, 12);
   if (digests.length > 0 && digests.length !== NODE_DIGEST_BYTES * 2 ** level)
     throw bad('digests of part of a level');
   return {
@@ -173,8 +174,9 @@ function viewOf(fields: readonly unknown[]): RepairView {
     ceiling: vectorOf(fields[4]),
     horizon: vectorOf(fields[5]),
     clock: { physical: integerAt(fields, 6), logical: integerAt(fields, 7) },
-    count: integerAt(fields, 8),
-    root: binaryAt(fields, 9, ROOT_BYTES, ROOT_BYTES),
+    bits: levelAt(fields, 8),
+    count: integerAt(fields, 9),
+    root: binaryAt(fields, 10, ROOT_BYTES, ROOT_BYTES),
     level,
     digests,
   };

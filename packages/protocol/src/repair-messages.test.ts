@@ -34,6 +34,7 @@ const samples: readonly RepairMessage[] = [
     ceiling: new Map([[US, 11]]),
     horizon: new Map(),
     clock: { physical: 1_790_000_000_123, logical: 4 },
+    bits: 18,
     count: 1_000_000,
     root: new Uint8Array(16).fill(0xcd),
     level: 1,
@@ -135,7 +136,7 @@ test('a comparison of two equal nodes takes little beside its version vectors', 
 describe('refused', () => {
   const root = new Uint8Array(16);
   const open: readonly unknown[] = [15, 1, 0, [], [], root];
-  const view: readonly unknown[] = [16, 1, [EU, 4], [], [], [], 1, 0, 9, root, 1, new Uint8Array(16)];
+  const view: readonly unknown[] = [16, 1, [EU, 4], [], [], [], 1, 0, 18, 9, root, 1, new Uint8Array(16)];
   const bad = expect.objectContaining({ code: 'CAUSEWAY_BAD_FRAME' });
 
   test('nothing is wrong with what these begin with', () => {
@@ -149,8 +150,8 @@ describe('refused', () => {
     { name: 'a field too many', fields: [...open, 1] },
     { name: 'starts of other replicas', fields: view.with(3, [1, 2]) },
     { name: 'a start that is no number', fields: view.with(3, ['1']) },
-    { name: 'a level without end', fields: view.with(10, 60) },
-    { name: 'digests of part of a level', fields: view.with(11, new Uint8Array(8)) },
+    { name: 'a level without end', fields: view.with(11, 60) },
+    { name: 'digests of part of a level', fields: view.with(12, new Uint8Array(8)) },
     { name: 'a record without a state', fields: [17, 1, Uint8Array.of(1, 2)] },
     { name: 'a record whose key is text', fields: [17, 1, 'key', Uint8Array.of(1)] },
     { name: 'an unknown mark', fields: [18, 1, 2] },

@@ -3,7 +3,8 @@
  * protocol (peer-messages.ts) and travel between the others.
  *
  *   [15, session, mode, vv, vv (horizon), root]                             open
- *   [16, session, vv, starts, vv (ceiling), vv (horizon), physical, logical, count, root, level, digests]   view
+ *   [16, session, vv, starts, vv (ceiling), vv (horizon), physical, logical, bits, count, root,
+ *        level, digests]                                                  view
  *   [17, session, (key, state)*]                                            states
  *   [18, session, what]                                                     mark
  *   [19, session, level, nodes, depth]                                      compare
@@ -67,7 +68,8 @@ export interface RepairView {
   readonly ceiling: VersionVector;
   readonly horizon: VersionVector;
   readonly clock: { readonly physical: number; readonly logical: number };
-  /** Records in the source's index. */
+  /** Levels of the source's tree, and records in it. */
+  readonly bits: number;
   readonly count: number;
   readonly root: Uint8Array;
   /** Of `digests`: all nodes of that level; none when the roots are equal. */

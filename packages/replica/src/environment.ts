@@ -3,7 +3,7 @@
  * every event, reads come back as events. None of these may call back into the replica.
  */
 import type { ReplicaId } from '@causeway/crdt';
-import type { KeyType } from '@causeway/protocol';
+import type { KeyType, RepairOutcome } from '@causeway/protocol';
 import type { Limits } from './limits.js';
 
 export type Millis = number;
@@ -32,6 +32,12 @@ export interface Telemetry {
   convergence(seconds: number): void;
   duplicateChunk(peer: ReplicaId): void;
   conflict(type: KeyType): void;
+  /** A session of which this replica was the receiver has ended. */
+  repairSession(peer: ReplicaId, outcome: RepairOutcome): void;
+  /** Records that repairs have brought and that told something new. */
+  repairRecords(count: number): void;
+  /** Of records, ids and digests, roughly. */
+  repairBytes(direction: 'sent' | 'received', bytes: number): void;
   write(type: KeyType): void;
   read(type: KeyType): void;
 }

@@ -16,6 +16,10 @@ export interface Limits {
   readonly logReadBytes: number;
   /** Transactions of each origin that stay in the log after all members have them: a link that flaps finds them. */
   readonly logFloorTransactions: number;
+  /** Bytes of the log beyond which its oldest chunks go, whoever lacks them: who is away for weeks fills no disks. */
+  readonly logBytesMax: number;
+  /** Age of a chunk beyond which it goes, ms. */
+  readonly logAgeMaxMs: number;
   /** Records that one step of purge or compaction touches, so that writes wait little. */
   readonly housekeepingRecords: number;
   /** Elements that one step of counting a set reads: nothing is written for them, and somebody may wait. */
@@ -37,6 +41,14 @@ export interface Limits {
   readonly recountBytesPerSecond: number;
   /** From one background scrub to the next, ms. */
   readonly scrubIntervalMs: number;
+  /** Records and ids of a repair that may be under way one way, in bytes. The same in all nodes. */
+  readonly repairWindowBytes: number;
+  /** Records that one step of a repair reads and looks at, so that writes wait little. */
+  readonly repairRecords: number;
+  /** A repair that takes longer is given up, ms: its views keep every version of what is written over. */
+  readonly repairAgeMaxMs: number;
+  /** How often this node compares itself with one of its neighbours, ms. */
+  readonly compareIntervalMs: number;
   /** How long a view may stay open, ms: meanwhile the store keeps every version of what is written over. */
   readonly viewAgeMaxMs: number;
   /** A member of which nobody has heard for so long may be evicted by a majority, ms: its peers keep evidence until then. */
@@ -53,6 +65,8 @@ export const DEFAULT_LIMITS: Limits = {
   creditPortionBytes: 256 << 10,
   logReadBytes: 256 << 10,
   logFloorTransactions: 10_000,
+  logBytesMax: 4 * 2 ** 30,
+  logAgeMaxMs: 14 * 86_400_000,
   housekeepingRecords: 256,
   countRecords: 4_096,
   answersBytesMax: 256 << 20,
@@ -62,6 +76,10 @@ export const DEFAULT_LIMITS: Limits = {
   scrubBytesPerSecond: 4 << 20,
   recountBytesPerSecond: 32 << 20,
   scrubIntervalMs: 24 * 3_600_000,
+  repairWindowBytes: 4 << 20,
+  repairRecords: 512,
+  repairAgeMaxMs: 1_800_000,
+  compareIntervalMs: 30_000,
   viewAgeMaxMs: 3_600_000,
   maxOfflineMs: 7 * 24 * 3_600_000,
   maxClockSkewMs: 500,
@@ -125,6 +143,17 @@ export const DAMAGED_MAX = 100_000;
 export const DAMAGE_SCRUB_MS = 60_000;
 /** After a page that could not be read. */
 export const RECOUNT_RETRY_MS = 1_000;
+/** Sessions that this node is the source of at a time, one for each link. */
+export const REPAIR_SOURCES_MAX = 3;
+/** A side that does not catch up with the other's view in this time gives up; more load than that is no repair's. */
+export const REPAIR_PATIENCE_MS = 10_000;
+/** Bytes of records that share a message, unless one alone is larger. */
+export const REPAIR_MESSAGE_BYTES = 256 << 10;
+/** After a session that came to nothing, and how far the wait grows. */
+export const REPAIR_RETRY_MS = 1_000;
+export const REPAIR_RETRY_MAX_MS = 30_000;
+/** Questions for digests in one session: a descent of one level at a time has fewer. */
+export const REPAIR_COMPARES_MAX = 64;
 
 /** Readiness of the first node of a cluster, when no seed answers. */
 export const FIRST_NODE_MS = 5_000;

@@ -110,13 +110,13 @@ describe('an empty node', () => {
     expect(isReady(node)).toBe(true);
   });
 
-  test('whose seeds can no longer give it everything says that it needs repair', () => {
+  test('whose seeds can no longer give it everything says that it repairs itself', () => {
     const node = new Rig({ seeds: ['ws://us'] });
     const us = new ScriptedPeer(node, 'us');
     us.chunk([[puts('a', 1)]]);
     us.answers();
     us.tells({ type: 'gap', origin: us.id, after: 0, first: 9 });
-    expect(node.status.reasons).toEqual(['joining', 'needs-repair']);
+    expect(node.status.reasons).toEqual(['joining', 'repairing']);
   });
 });
 

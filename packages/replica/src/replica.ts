@@ -25,6 +25,7 @@ import { Neighbours, type UntrustedCode } from './replication/neighbours.js';
 import { OwnCommits } from './replication/own-commits.js';
 import { Reissue } from './replication/reissue.js';
 import { leftBehind, Rejoin } from './replication/rejoin.js';
+import { Repair } from './replication/repair.js';
 import { Requests } from './session/requests.js';
 import type { MemberStatus, PeerStatus, Status } from './status.js';
 import type { LoggedChunk } from './store/commit.js';
@@ -49,6 +50,7 @@ export class Replica {
   private readonly intake: Intake;
   private readonly neighbours: Neighbours;
   private readonly housekeeping: Housekeeping;
+  private readonly repair: Repair;
   private readonly ownCommits: OwnCommits;
   private readonly rejoin: Rejoin;
   private readonly reissue: Reissue;
@@ -144,6 +146,9 @@ export class Replica {
             this.fault = undefined;
         },
         reported: (replica) => this.reported(replica),
+        linkUp: (link, at) => this.repair.linkUp(link, at),
+        linkDown: (link) => this.repair.linkDown(link),
+        repair: (link, message, at) => this.repair.message(link, message, at),
       },
       now,
     );
@@ -162,6 +167,20 @@ export class Replica {
       },
       env.log,
     );
+    this.repair = new Repair(
+      this.store,
+      this.members,
+      this.intake,
+      this.housekeeping,
+      this.watches,
+      env,
+      (at) => {
+        this.neighbours.moved(at);
+        this.check(at);
+      },
+    );
+    // What a scrub found to be lost a peer has.
+    this.housekeeping.scrub.found = () => this.repair.compareSoon();
     this.store.onDurableChunks = (chunks, at) => this.durableChunks(chunks, at);
     this.housekeeping.restart(purgesOf(stored));
     // Who has never had a peer has told nobody of anything: there is nobody to begin anew from, and no need to.
@@ -278,6 +297,7 @@ export class Replica {
       this.execute(now);
       this.neighbours.tick(now);
       this.leave();
+      this.repair.tick(now);
     }
     const between = !writeInFlight && !this.readOnly;
     if (this.rejoin.isDue) return between ? this.beginAnew(now) : undefined;
@@ -330,6 +350,7 @@ export class Replica {
     const expiry = this.readOnly ? undefined : this.housekeeping.deadline;
     return Math.min(
       this.neighbours.deadline,
+      this.repair.deadline,
       this.readOnly ? Number.POSITIVE_INFINITY : this.readiness.deadline,
       this.nextHousekeepingAt,
       this.readOnly ? Number.POSITIVE_INFINITY : this.housekeeping.scrub.deadline,
@@ -358,6 +379,15 @@ export class Replica {
     return new Map(this.store.durable);
   }
 
+  /** As `status` has it: all that an answer may have shown of. */
+  get ceiling(): VersionVector {
+    return new Map(this.store.durableCeiling);
+  }
+
+  get isRepairing(): boolean {
+    return this.repair.isMoving;
+  }
+
   status(now: Now): Status {
     const reasons = this.reasons();
     return {
@@ -367,6 +397,7 @@ export class Replica {
       reasons,
       writable: !this.readOnly && this.fault === undefined && this.rejoinReason === undefined,
       versionVector: new Map(this.store.durable),
+      ceiling: new Map(this.store.durableCeiling),
       digest: this.store.durableRoot.toHex(),
       settled: this.housekeeping.isSettled(now),
       scrub: this.housekeeping.scrub.status(),
@@ -383,6 +414,7 @@ export class Replica {
     // Only reads are waiting while the disk refuses writes.
     if (this.readOnly) return this.requests.execute(now);
     this.intake.apply(now, this.requests.waiting > 0);
+    this.repair.apply(now, this.requests.waiting > 0);
     const { jobs } = this;
     if (jobs.length > 0) {
       this.jobs = [];
@@ -422,6 +454,7 @@ export class Replica {
     this.housekeeping.tick(now, stable);
     // A seed that has never been met may still want the log from its beginning.
     if (this.readiness.isReady && this.readiness.allAnswered) this.housekeeping.cutLog(this.members.held());
+    this.housekeeping.capLog(this.members.mostHeld(this.id), now);
     this.members.saveReports(now.monotonic);
   }
 
@@ -532,7 +565,8 @@ export class Replica {
     if (this.fault !== undefined) {
       reasons.push(this.fault.code.slice('CAUSEWAY_'.length).toLowerCase().replaceAll('_', '-'));
     }
-    if (!this.readiness.isReady && this.intake.unreachable.length > 0) reasons.push('needs-repair');
+    if (this.repair.isMoving) reasons.push('repairing');
+    else if (this.intake.unreachable.length > 0) reasons.push('needs-repair');
     return reasons;
   }
 
@@ -561,6 +595,7 @@ export class Replica {
     this.requests.listAgain();
     this.watches.interrupt();
     // Whom a link serves must be stored as a member, and that may be among what was lost.
+    this.repair.pause();
     this.neighbours.pause(this.store.now);
   }
 
@@ -587,6 +622,7 @@ export class Replica {
     this.reissue.restore(records.entries);
     // Links that were opened meanwhile were told of less than the store has brought back.
     this.neighbours.resume(now);
+    this.repair.resume();
     this.intake.restart(now);
     this.env.log.info({}, 'the disk writes again');
   }

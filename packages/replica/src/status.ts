@@ -49,6 +49,8 @@ export interface Status {
   readonly reasons: readonly string[];
   readonly writable: boolean;
   readonly versionVector: VersionVector;
+  /** What an answer may have shown of: above the version vector while a repair is unfinished. */
+  readonly ceiling: VersionVector;
   /** Root digest, 32 hex digits. */
   readonly digest: string;
   /** No purge and no expiry is under way. */

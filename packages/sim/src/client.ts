@@ -167,7 +167,7 @@ export class Client implements SessionListener {
     if (answer.type === 'reply') {
       call.outcome = 'acknowledged';
       call.results = answer.results;
-      this.bound(call, this.parts.cluster.durable(this.node)?.versionVector);
+      this.bound(call, this.parts.cluster.durable(this.node)?.ceiling);
     } else if (answer.type === 'failure' && REFUSALS.has(answer.error.code)) {
       call.code = answer.error.code;
       if (call.attempts > 1) {
@@ -199,7 +199,7 @@ export class Client implements SessionListener {
   /** What a process had not made durable before it ended will never be: the next start bounds it. */
   private boundWhatIsOver(): void {
     const node = this.parts.cluster.node(this.node);
-    const vector = this.parts.cluster.durable(this.node)?.versionVector;
+    const vector = this.parts.cluster.durable(this.node)?.ceiling;
     const over = this.unbounded.filter(({ start }) => start < node.starts);
     this.unbounded = this.unbounded.filter(({ start }) => start >= node.starts);
     for (const { call } of over) if (call.outcome !== 'acknowledged') this.bound(call, vector);

@@ -92,6 +92,9 @@ export interface Session {
 export interface Durable {
   readonly replica: ReplicaId;
   readonly versionVector: VersionVector;
+  /** What its answers may have shown of. */
+  readonly ceiling: VersionVector;
+  readonly isRepairing: boolean;
 }
 
 export interface ClusterObserver {
@@ -289,7 +292,9 @@ export class Cluster {
   /** Part of the status, for a fraction of its cost. */
   durable(index: number): Durable | undefined {
     const replica = this.node(index).driver?.replica;
-    return replica && { replica: replica.id, versionVector: replica.versionVector };
+    if (replica === undefined) return undefined;
+    const { id, versionVector, ceiling, isRepairing } = replica;
+    return { replica: id, versionVector, ceiling, isRepairing };
   }
 
   /** Connects a client; undefined when nothing listens. */

@@ -141,6 +141,11 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     creditPortionBytes: Math.ceil(subscriptionWindowBytes * prng.logUniform(0.01, 0.5)),
     logReadBytes: shrunk(DEFAULT_LIMITS.logReadBytes, 100),
     logFloorTransactions: prng.chance(0.3) ? 0 : shrunk(DEFAULT_LIMITS.logFloorTransactions, 1),
+    logBytesMax: prng.chance(0.4) ? DEFAULT_LIMITS.logBytesMax : Math.round(prng.logUniform(100, 100_000)),
+    logAgeMaxMs: prng.chance(0.8) ? DEFAULT_LIMITS.logAgeMaxMs : Math.round(prng.logUniform(1_000, 60_000)),
+    repairWindowBytes: subscriptionWindowBytes,
+    repairRecords: shrunk(DEFAULT_LIMITS.repairRecords, 1),
+    compareIntervalMs: Math.round(prng.logUniform(500, 30_000)),
     housekeepingRecords: shrunk(DEFAULT_LIMITS.housekeepingRecords, 1),
     // Two pages at the most, and few records to a leaf or many.
     indexBits: prng.pick([1, 3, 6, 8, 11]),

@@ -12,6 +12,7 @@ import { ChunksChecker } from './checkers/chunks.js';
 import { ConvergenceChecker, haveConverged } from './checkers/convergence.js';
 import { DurabilityChecker } from './checkers/durability.js';
 import { evidenceIn } from './checkers/evidence.js';
+import { RepairSpans } from './checkers/repair-spans.js';
 import { StabilityChecker } from './checkers/stability.js';
 import { StoredRecordsChecker } from './checkers/stored-records.js';
 import { WatchesChecker } from './checkers/watches.js';
@@ -82,6 +83,7 @@ export class Simulation {
   readonly checkers: Checkers;
   readonly states = new ProtocolStates(() => this.cluster);
   private readonly all: readonly Checker[];
+  private readonly repairs = new RepairSpans();
   private readonly engine: Engine;
   private readonly clientParts: ClientParts;
 
@@ -101,7 +103,9 @@ export class Simulation {
       observer: {
         progressed: (node) => {
           const durable = this.cluster.durable(node.index);
-          if (durable !== undefined) for (const checker of this.all) checker.progressed?.(node, durable);
+          if (durable === undefined) return;
+          this.repairs.progressed(node, durable, scheduler.now);
+          for (const checker of this.all) checker.progressed?.(node, durable);
         },
         sent: (node, message, to) => {
           this.states.sent(node, message, to);
@@ -120,7 +124,10 @@ export class Simulation {
       durability: new DurabilityChecker(),
       convergence: new ConvergenceChecker(this.walls()),
       storedRecords: new StoredRecordsChecker(),
-      stability: new StabilityChecker(),
+      stability: new StabilityChecker((node) => {
+        const { logBytesMax = 0, logAgeMaxMs = 0 } = profile.cluster.nodes[node]?.limits ?? {};
+        return logBytesMax < DEFAULT_LIMITS.logBytesMax || logAgeMaxMs < DEFAULT_LIMITS.logAgeMaxMs;
+      }),
       watches: new WatchesChecker(),
     };
     const chosen = options.checkers ?? (Object.keys(this.checkers) as CheckerName[]);
@@ -139,7 +146,11 @@ export class Simulation {
           for (const checker of this.all) checker.invoked?.(call);
         },
         answered: (call) => {
-          for (const checker of this.all) checker.answered?.(call);
+          const isRepairing = this.repairs.overlap(call.node, call.invokedAt, call.answeredAt);
+          if (isRepairing) this.states.note('calls during a repair');
+          for (const checker of this.all) {
+            if (!isRepairing || !this.judgesWhatIsShown(checker)) checker.answered?.(call);
+          }
         },
       },
     };
@@ -158,6 +169,11 @@ export class Simulation {
       only: options.faults,
     });
     options.prepare?.(this);
+  }
+
+  private judgesWhatIsShown(checker: Checker): boolean {
+    const { causalVisibility, wholeTransactions } = this.checkers;
+    return checker === causalVisibility || checker === wholeTransactions;
   }
 
   /** A client of a node, for what a test does by hand. It keeps trying what was lost. */

@@ -13,8 +13,8 @@ export class ProtocolStates implements Checker {
   constructor(private readonly cluster: () => Cluster) {}
 
   sent(node: ClusterNode, message: PeerMessage, to: number | undefined): void {
-    this.add(`message ${message.type}`);
-    if (message.type === 'subscribe') this.add(`stream ${this.kindOf(node, message, to)}`);
+    this.note(`message ${message.type}`);
+    if (message.type === 'subscribe') this.note(`stream ${this.kindOf(node, message, to)}`);
   }
 
   /** Where an origin is taken from, and whether from its beginning. */
@@ -31,7 +31,7 @@ export class ProtocolStates implements Checker {
     return isLinked ? 'override' : 'rerouted';
   }
 
-  private add(what: string): void {
+  note(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 }

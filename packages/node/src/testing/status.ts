@@ -17,6 +17,10 @@ export function status(change: Partial<Status> = {}): Status {
       [self, 7],
       [peer, 3],
     ]),
+    ceiling: new Map([
+      [self, 7],
+      [peer, 3],
+    ]),
     digest: '0123456789abcdef0123456789abcdef',
     settled: true,
 

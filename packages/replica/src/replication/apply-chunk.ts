@@ -91,8 +91,10 @@ export class ChunkApplier {
           break;
         }
         case 'clear': {
-          const conflict = this.clear(chunk, dot, slot as SetSlot);
-          changes?.clear(slot as SetSlot, conflict);
+          // One that a repair has brought before is no news.
+          if (!this.clear(chunk, dot, slot as SetSlot)) break;
+          const { size } = (slot as SetSlot).meta;
+          changes?.clear(slot as SetSlot, size === undefined);
           break;
         }
         case 'increment':
@@ -170,12 +172,11 @@ export class ChunkApplier {
     this.store.whenDurable(() => this.conflicts.add(record));
   }
 
-  /** Whether elements may have stayed that the clear had not seen; the purge counts them. */
+  /** Whether it is new. Elements may have stayed that it had not seen; the purge counts them. */
   private clear(chunk: Chunk, dot: Dot, set: SetSlot): boolean {
     const through = new Map(chunk.deps);
     if (dot.seq > 1) through.set(dot.replica, dot.seq - 1);
-    applyClear(this.store, set, { through, by: new Map([[dot.replica, dot.seq]]) });
-    return set.meta.size === undefined;
+    return applyClear(this.store, set, { through, by: new Map([[dot.replica, dot.seq]]) });
   }
 }
 

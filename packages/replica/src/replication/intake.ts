@@ -68,10 +68,13 @@ interface Inflow {
 }
 
 const GAP_RETRY_MS = 5_000;
+const NOTHING: VersionVector = new Map();
 
 export class Intake {
   private readonly inflows = new Map<ReplicaId, Inflow>();
   private readonly sources = new Map<ReplicaId, Source>();
+  /** Nothing is taken: a bootstrap is to bring what streams would. */
+  private held = false;
 
   constructor(
     private readonly store: Store,
@@ -85,9 +88,46 @@ export class Intake {
 
   /** Origins that no neighbour's log reaches for us: only a repair can bring them. */
   get unreachable(): ReplicaId[] {
-    return [...this.inflows.values()]
-      .filter(({ source, gaps }) => source === undefined && gaps.size > 0)
-      .map(({ origin }) => origin);
+    const unreachable: ReplicaId[] = [];
+    for (const { origin, source, gaps, received } of this.inflows.values()) {
+      if (gaps.size === 0 || (source !== undefined && seqOf(source.report(), origin) > received)) continue;
+      const isBehind = [...gaps.keys()].some(
+        (replica) => seqOf(this.sources.get(replica)?.report() ?? NOTHING, origin) > received,
+      );
+      if (isBehind) unreachable.push(origin);
+    }
+    return unreachable;
+  }
+
+  /** Drops what waits and takes no more: what a stream brought now, the view that is on its way might know for removed. */
+  hold(): void {
+    if (this.held) return;
+    this.held = true;
+    for (const inflow of this.inflows.values()) {
+      this.subscribe(inflow, undefined);
+      this.drop(inflow, inflow.queue.length);
+      inflow.received = seqOf(this.store.executed, inflow.origin);
+    }
+  }
+
+  release(now: Now): void {
+    if (!this.held) return;
+    this.held = false;
+    this.route(now);
+  }
+
+  /** The version vector has been moved by a repair: streams go on from there. */
+  moved(now: Now): void {
+    for (const inflow of this.inflows.values()) {
+      const reached = seqOf(this.store.executed, inflow.origin);
+      const rest = inflow.queue.findIndex(({ chunk }) => chunk.lastSeq > reached);
+      this.drop(inflow, rest < 0 ? inflow.queue.length : rest);
+      if (inflow.received >= reached) continue;
+      inflow.received = reached;
+      inflow.gaps.clear();
+      if (inflow.source !== undefined) this.subscribe(inflow, inflow.source);
+    }
+    this.route(now);
   }
 
   linkUp(source: Source, now: Now): void {
@@ -107,6 +147,7 @@ export class Intake {
 
   /** Gives every origin that anybody knows its best source. */
   route(now: Now): void {
+    if (this.held) return;
     for (const source of this.sources.values()) {
       this.inflowOf(source.replica);
       for (const origin of source.report().keys()) this.inflowOf(origin);
@@ -166,6 +207,14 @@ export class Intake {
       inflow.received = seqOf(this.store.executed, inflow.origin);
     }
     this.route(now);
+  }
+
+  /** Forgets the first `count` chunks that wait. */
+  private drop(inflow: Inflow, count: number): void {
+    for (const { bytes, slots } of inflow.queue.splice(0, count)) {
+      inflow.unapplied -= bytes.length;
+      for (const transaction of slots) for (const slot of transaction) this.store.release(slot);
+    }
   }
 
   private receiveChunk(inflow: Inflow, from: Source, bytes: Uint8Array, durableAt: number, now: Now): void {

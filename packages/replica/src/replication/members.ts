@@ -318,6 +318,13 @@ export class Members {
     return records.map((record) => this.encode(record));
   }
 
+  /** The highest seq of `origin` that any other member is known to have. */
+  mostHeld(origin: ReplicaId): number {
+    let most = 0;
+    for (const { latest } of this.living()) most = Math.max(most, seqOf(latest.versionVector, origin));
+    return most;
+  }
+
   private isKnown(replica: ReplicaId): boolean {
     return replica === this.store.self || this.states.has(replica);
   }

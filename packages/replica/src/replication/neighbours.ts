@@ -9,6 +9,7 @@ import {
   PEER_PROTOCOL_VERSION,
   type PeerHello,
   type PeerMessage,
+  type RepairMessage,
 } from '@causeway/protocol';
 import type { Environment, Now, ReplicaConfig } from '../environment.js';
 import type { LinkId } from '../events.js';
@@ -55,6 +56,10 @@ export interface NeighbourEvents {
   linked(by?: ReplicaId, isBelieved?: boolean): void;
   /** A member's report has moved. */
   reported(replica: ReplicaId): void;
+  /** A link is up, or is no more; a message of a repair has come over one. */
+  linkUp(link: Link, now: Now): void;
+  linkDown(link: Link): void;
+  repair(link: Link, message: RepairMessage, now: Now): void;
 }
 
 export class Neighbours {
@@ -228,6 +233,11 @@ export class Neighbours {
     if (this.up.size > 0) this.ackDueAt ??= now.monotonic + ACK_DELAY_MS;
   }
 
+  /** The version vector has moved without chunks. */
+  moved(now: Now): void {
+    this.ackDueAt ??= now.monotonic;
+  }
+
   /** No links, so that nothing is to be written for them: while the store cannot. */
   pause(now: Now): void {
     this.closeAll('the store failed', now);
@@ -299,6 +309,8 @@ export class Neighbours {
         return this.pong(link, message.id, message.receivedAt, now);
       case 'bye':
         return;
+      default:
+        return this.events.repair(link, message, now);
     }
   }
 
@@ -342,6 +354,7 @@ export class Neighbours {
     if (link.address !== undefined) this.dialer.linked(link.address);
     this.events.linked(link.replica, this.trust.believes(link));
     this.trust.linked(link);
+    this.events.linkUp(link, now);
     this.intake.linkUp(link, now);
     this.gossip.tell(link, now);
     for (const message of link.held.splice(0)) this.message(link.id, message, now);
@@ -378,6 +391,7 @@ export class Neighbours {
     if (link.member === undefined || this.up.get(link.member.replica) !== link) return;
     this.up.delete(link.member.replica);
     this.env.log.info({ peer: link.member.replica, reason }, 'link lost');
+    this.events.linkDown(link);
     this.intake.linkDown(link, now);
   }
 }

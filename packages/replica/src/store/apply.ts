@@ -95,26 +95,48 @@ function isBehind(element: Uint8Array, cursor: Uint8Array): boolean {
 }
 
 /**
- * Joins a clear record. Its elements stay as they are stored until the purge comes to them, and are seen
- * through the record meanwhile.
+ * Joins a clear record; false when it told nothing new. Its elements stay as they are stored until the purge comes to
+ * them, and are seen through the record meanwhile.
  */
-export function applyClear(store: Store, set: SetSlot, clear: SetClear): void {
-  const joined = joinClears(set.meta.clear, clear);
-  store.touch(set);
-  // What was here when the clear came: neither itself nor what follows it in its chunk.
+export function applyClear(store: Store, set: SetSlot, clear: SetClear): boolean {
+  return takeClear(store, set, clear, seenBefore(store, clear));
+}
+
+/**
+ * Joins a clear record out of a repair. What of the set is here has come in any order, so that it says nothing of who
+ * met what: the elements are counted, and no conflict is told.
+ */
+export function adoptClear(store: Store, set: SetSlot, clear: SetClear): boolean {
+  return takeClear(store, set, clear, undefined);
+}
+
+/**
+ * What was here when the clear came: neither itself nor what follows it in its chunk. Undefined while a repair is
+ * unfinished, which may have brought any of that already.
+ */
+function seenBefore(store: Store, clear: SetClear): VersionVector | undefined {
+  if (!store.isWhole) return undefined;
   const seen = new Map(store.executed);
   for (const [replica, seq] of clear.by) {
     if (seqOf(seen, replica) < seq) continue;
     if (seq > 1) seen.set(replica, seq - 1);
     else seen.delete(replica);
   }
+  return seen;
+}
+
+function takeClear(store: Store, set: SetSlot, clear: SetClear, seen: VersionVector | undefined): boolean {
+  const joined = joinClears(set.meta.clear, clear);
+  if (joined === set.meta.clear) return false;
+  store.touch(set);
   // Where the clear covers all of it, nothing is left; else the purge has to count.
-  const known = dominates(joined.through, seen);
-  const purge = { cursor: NO_BYTES, counted: 0, seen };
+  const known = seen !== undefined && dominates(joined.through, seen);
+  const purge = { cursor: NO_BYTES, counted: 0, seen: seen ?? new Map() };
   set.meta = known ? { clear: joined, size: 0, purge } : { clear: joined, purge };
   store.put(textKey(KIND.purge, set.userKey), NO_BYTES);
   for (const [replica, seq] of clear.by) store.put(garbageKey(replica, seq, set.key), NO_BYTES);
   store.purgeWanted(set.userKey);
+  return true;
 }
 
 export function applyCounter(store: Store, slot: CounterSlot, entries: readonly CounterEntry[]): boolean {

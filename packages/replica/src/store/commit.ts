@@ -4,6 +4,7 @@
 import type { Digest, ReplicaId, VersionVector } from '@causeway/crdt';
 import type { Now } from '../environment.js';
 import type { Send } from '../ready.js';
+import type { OriginPosition } from './replica-record.js';
 import type { Slot } from './slot.js';
 
 /** A chunk as the log holds it and as it is sent. */
@@ -36,6 +37,11 @@ export class Commit {
   root: Digest | undefined;
   /** Horizon after this commit, when it moves it. */
   horizon: VersionVector | undefined;
+
+  /** Positions that a repair takes over, without the chunks that lead there. */
+  moves: ReadonlyMap<ReplicaId, OriginPosition> | undefined;
+  /** Where the ceiling is above the positions after this commit; set when sealed. */
+  adopting: VersionVector | undefined;
 
   constructor(readonly number: number) {}
 

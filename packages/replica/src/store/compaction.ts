@@ -37,6 +37,17 @@ export class Compaction {
     private readonly schedule: Schedule,
   ) {}
 
+  /** Sessions of a repair during which nothing may go. */
+  private readonly pausedBy = new Set<object>();
+
+  pause(owner: object): void {
+    this.pausedBy.add(owner);
+  }
+
+  resume(owner: object): void {
+    this.pausedBy.delete(owner);
+  }
+
   /** At the start and after a discard, when nothing that was under way is answered any more. */
   restart(): void {
     this.compacting = false;
@@ -51,7 +62,7 @@ export class Compaction {
   }
 
   start(stable: VersionVector): void {
-    if (this.compacting) return;
+    if (this.compacting || this.pausedBy.size > 0) return;
     const due = [...stable].filter(([origin, seq]) => (this.compacted.get(origin) ?? 0) < seq);
     if (due.length === 0) return;
     this.compacting = true;
@@ -106,6 +117,11 @@ export class Compaction {
     this.schedule({
       slots,
       run: (now) => {
+        if (this.pausedBy.size > 0) {
+          for (const slot of slots) store.release(slot);
+          this.compacting = false;
+          return;
+        }
         // A tombstone goes when the clock has passed it, also on a node that never writes.
         if (store.trustsClock) store.clock.observe({ physical: now.wall, logical: 0 }, now.wall);
         let stayed = 0;

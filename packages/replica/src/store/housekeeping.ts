@@ -4,7 +4,7 @@
  *
  * Invariant: a step touches a bounded number of records, and the next one starts when it is durable.
  */
-import type { VersionVector } from '@causeway/crdt';
+import type { ReplicaId, VersionVector } from '@causeway/crdt';
 import type { Log, Now } from '../environment.js';
 import { Checkpoint } from './checkpoint.js';
 import { Compaction } from './compaction.js';
@@ -41,6 +41,20 @@ export class Housekeeping {
     this.scrub = new Scrub(store, log, () => this.checkpoint.replaced());
     store.expiryWanted = (at) => this.expiry.wanted(at);
     store.purgeWanted = (key) => this.purge.start(key);
+  }
+
+  /** No evidence goes until `owner` resumes it; what was under way stops before its next step. */
+  pauseCompaction(owner: object): void {
+    this.compaction.pause(owner);
+  }
+
+  resumeCompaction(owner: object): void {
+    this.compaction.resume(owner);
+  }
+
+  /** Evidence under dots of `origin` has come that may be stable already. */
+  reconsider(origin: ReplicaId): void {
+    this.compaction.reconsider(origin);
   }
 
   /** At the start and after a discard, with the keys of the sets that are being purged. */
@@ -91,5 +105,10 @@ export class Housekeeping {
   /** `held`: what all members have. */
   cutLog(held: VersionVector): void {
     this.logCut.start(held);
+  }
+
+  /** `ownHeld`: the highest own seq that any other member has. */
+  capLog(ownHeld: number, now: Now): void {
+    this.logCut.cap(ownHeld, now);
   }
 }

@@ -25,6 +25,8 @@ export function initialRecords(
     positions: new Map(),
     root: new Digest(),
     horizon: new Map(),
+    ceiling: new Map(),
+    logBytes: 0,
     wasReady: false,
     ...carried,
   });

@@ -14,6 +14,7 @@
 import {
   Digest,
   type Dot,
+  dominates,
   Hasher,
   HybridClock,
   joinVersionVectors,
@@ -69,6 +70,9 @@ export class Store {
   readonly durableStarts = new Map<ReplicaId, number>();
   readonly horizon = new Map<ReplicaId, number>();
   private durableHorizon: VersionVector = new Map();
+  /** Where what repairs have brought stands above `executed`: empty unless one is unfinished. */
+  private readonly adopting = new Map<ReplicaId, number>();
+  private durableAdopting: VersionVector = new Map();
   clock: HybridClock;
   /** Time of the newest event. */
   now: Now = { monotonic: 0, wall: 0 };
@@ -77,6 +81,8 @@ export class Store {
   wasReady = false;
   readonly retention = new RetentionClock();
   resultBytes = 0;
+  /** Bytes of the chunks in the log. */
+  logBytes = 0;
   /** Of the newest durable commit. */
   durableRoot = new Digest();
   /** Nothing of what is here is to be counted upon. */
@@ -272,6 +278,57 @@ export class Store {
     return { replica: this.self, seq: this.ownSeq + 1 };
   }
 
+  /**
+   * Everything that a record here may hold a dot of: `executed`, and what unfinished repairs have brought beyond it. What
+   * is written here depends on it; it is contiguous for nobody, and never told as what this replica has.
+   */
+  get ceiling(): VersionVector {
+    return this.isWhole ? this.executed : joinVersionVectors(this.executed, this.adopting);
+  }
+
+  /**
+   * No repair is unfinished: what is here is exactly what `executed` says. Once it is not, only a sealed commit makes it so
+   * again: until then part of a chunk may have been here before the chunk.
+   */
+  get isWhole(): boolean {
+    return this.adopting.size === 0;
+  }
+
+  /** As `isWhole`, of what is durable. */
+  get isDurablyWhole(): boolean {
+    return dominates(this.durable, this.durableAdopting);
+  }
+
+  get durableCeiling(): VersionVector {
+    return this.isDurablyWhole ? this.durable : joinVersionVectors(this.durable, this.durableAdopting);
+  }
+
+  /** From now on records may hold dots of all of `bound`. In the same commit as the first that does. */
+  raiseCeiling(bound: VersionVector): void {
+    if (dominates(this.ceiling, bound)) return;
+    // What follows depends on more than what is in the chunk already.
+    this.closeChunk();
+    for (const [origin, seq] of bound) {
+      if ((this.executed.get(origin) ?? 0) < seq)
+        this.adopting.set(origin, Math.max(seq, this.adopting.get(origin) ?? 0));
+    }
+    this.commitReplicaRecord();
+  }
+
+  /** Takes over the version vector of a view of which everything is durable here. Own chunks are never moved past. */
+  moveTo(positions: ReadonlyMap<ReplicaId, OriginPosition>): void {
+    this.closeChunk();
+    const moves = new Map<ReplicaId, OriginPosition>();
+    for (const [origin, { seq, start }] of positions) {
+      if (origin === this.self || (this.executed.get(origin) ?? 0) >= seq) continue;
+      moves.set(origin, { seq, start });
+      this.executed.set(origin, seq);
+      this.starts.set(origin, start);
+    }
+    this.forming.moves = new Map([...(this.forming.moves ?? []), ...moves]);
+    this.commitReplicaRecord();
+  }
+
   /** Makes sure a chunk of this replica is open, and gives what its transactions have seen. */
   beginTransaction(now: Now): void {
     const open = this.openChunk;
@@ -283,7 +340,7 @@ export class Store {
     }
     if (this.openChunk !== undefined) return;
     const firstSeq = this.ownSeq + 1;
-    const deps = new Map(this.executed);
+    const deps = new Map(this.ceiling);
     deps.delete(this.self);
     this.openChunk = { firstSeq, at: now.wall, transactions: 0 };
     this.starts.set(this.self, this.start);
@@ -401,13 +458,18 @@ export class Store {
       this.slots.resize(slot, slot.key.length + value.length);
       puts.push({ key: slot.key, value });
     }
-    for (const chunk of commit.chunks)
+    for (const chunk of commit.chunks) {
       puts.push({ key: logKey(chunk.origin, chunk.firstSeq), value: chunk.bytes });
+      this.logBytes += chunk.bytes.length;
+    }
     for (const put of commit.puts) puts.push(put);
     const journal = this.indexPages.journal();
     if (journal !== undefined) puts.push(journal);
     commit.root = new Digest();
     commit.root.set(this.index.root);
+    for (const [origin, seq] of this.adopting)
+      if ((this.executed.get(origin) ?? 0) >= seq) this.adopting.delete(origin);
+    commit.adopting = this.isWhole ? NOTHING : new Map(this.adopting);
     puts.push({ key: REPLICA_KEY, value: this.replicaRecord() });
     this.inFlight = commit;
     this.forming = new Commit(commit.number + 1);
@@ -422,15 +484,21 @@ export class Store {
     this.durableNumber = commit.number;
     this.durableRoot = commit.root;
     if (commit.horizon !== undefined) this.durableHorizon = commit.horizon;
-    for (const { origin, lastSeq, start } of commit.chunks) {
-      this.durable.set(origin, lastSeq);
-      this.durableStarts.set(origin, start);
-    }
+    this.durableAdopting = commit.adopting ?? NOTHING;
+    // A chunk of the same commit may stand on either side of a move.
+    for (const [origin, { seq, start }] of commit.moves ?? []) this.reach(origin, seq, start);
+    for (const { origin, lastSeq, start } of commit.chunks) this.reach(origin, lastSeq, start);
     for (const slot of commit.touched) if (slot.dirty === commit.number) slot.dirty = 0;
     this.slots.trim();
     for (const send of commit.after) this.outbox.push(send);
     for (const task of commit.whenDurable) task(now);
     if (commit.chunks.length > 0) this.onDurableChunks(commit.chunks, now);
+  }
+
+  private reach(origin: ReplicaId, seq: number, start: number): void {
+    if ((this.durable.get(origin) ?? 0) >= seq) return;
+    this.durable.set(origin, seq);
+    this.durableStarts.set(origin, start);
   }
 
   /** Nothing of the commits in flight and forming is durable: forgets them, with all that they had changed. */
@@ -466,7 +534,11 @@ export class Store {
     for (const [origin, seq] of record.horizon) this.horizon.set(origin, seq);
     this.durableHorizon = record.horizon;
     this.clock = new HybridClock(this.self, record.clock, { skewMs: this.limits.maxClockSkewMs });
+    this.adopting.clear();
+    for (const [origin, seq] of record.ceiling) this.adopting.set(origin, seq);
+    this.durableAdopting = record.ceiling;
     this.wasReady = record.wasReady;
+    this.logBytes = record.logBytes;
     this.resultBytes = record.resultBytes;
     this.reads.restore(stored.entries);
     this.index.root.set(record.root);
@@ -487,7 +559,7 @@ export class Store {
     return {
       versionVector,
       positions,
-      ceiling: versionVector,
+      ceiling: this.durableCeiling,
       horizon: this.durableHorizon,
       clock: { physical, logical },
       root: this.durableRoot,
@@ -520,6 +592,8 @@ export class Store {
       clock: this.clock.last,
       root: this.index.root,
       horizon: this.horizon,
+      ceiling: this.adopting,
+      logBytes: this.logBytes,
       wasReady: this.wasReady,
       resultBytes: this.resultBytes,
     });
@@ -547,6 +621,8 @@ export class Store {
   }
 }
 
+const NOTHING: VersionVector = new Map();
+
 /** Of a key that was deleted and put again the put is what came later: deletes are of what was found on disk. */
 function withoutPuts(deletes: Uint8Array[], puts: readonly { key: Uint8Array }[]): Uint8Array[] {
   if (deletes.length === 0 || puts.length === 0) return deletes;
@@ -568,5 +644,3 @@ function valueOf(stored: StoredReplica, key: Uint8Array): Uint8Array {
     'the data directory holds no replica record: it is not of this program, or a file of it is lost',
   );
 }
-
-const NOTHING: VersionVector = new Map();

@@ -70,6 +70,7 @@ export interface Told {
   readonly convergences: number[];
   readonly writes: string[];
   readonly reads: string[];
+  readonly repairs: { peer: ReplicaId; outcome: string }[];
 }
 
 export class Rig {
@@ -90,6 +91,7 @@ export class Rig {
     convergences: [],
     writes: [],
     reads: [],
+    repairs: [],
   };
   readonly logged: { level: 'debug' | 'info' | 'warn' | 'error'; fields: object; message: string }[] = [];
   /** Batches stay in flight until `finishWrite` or `failWrite`; reads until they are answered one by one. */
@@ -563,6 +565,9 @@ export class Rig {
         ack: (peer, seconds) => told.acks.push({ peer, seconds }),
         convergence: (seconds) => told.convergences.push(seconds),
         duplicateChunk: (peer) => told.duplicates.push(peer),
+        repairSession: (peer, outcome) => told.repairs.push({ peer, outcome }),
+        repairRecords: () => {},
+        repairBytes: () => {},
         conflict: (type) => told.conflicts.push(type),
         write: (type) => told.writes.push(type),
         read: (type) => told.reads.push(type),

@@ -31,6 +31,8 @@ function send(checker: ChunksChecker, origin: ReplicaId, ...chunks: Uint8Array[]
 const status = (...versionVector: [ReplicaId, number][]): Durable => ({
   replica: B,
   versionVector: new Map(versionVector),
+  ceiling: new Map(versionVector),
+  isRepairing: false,
 });
 
 test('the same chunk may be sent again, another one for its dots may not', () => {
@@ -55,4 +57,18 @@ test('what a chunk depends on has to be there when it is applied', () => {
 test('nobody has what nobody has sent', () => {
   const checker = new ChunksChecker();
   expect(() => checker.progressed(node, status([A, 1]))).toThrow('causal-delivery');
+});
+
+test('what a repair has brought needs no chunks, once the whole of the view is there', () => {
+  const checker = new ChunksChecker();
+  const session = { session: 1, starts: [], ceiling: new Map(), horizon: new Map() };
+  const tree = { clock: { physical: 0, logical: 0 }, bits: 1, count: 1, level: 0 };
+  const bytes = { root: new Uint8Array(16), digests: new Uint8Array(0) };
+  const versionVector = new Map([
+    [A, 7],
+    [B, 2],
+  ]);
+  checker.sent(node, { type: 'repair-view', ...session, ...tree, ...bytes, versionVector });
+  expect(() => checker.progressed(node, status([A, 7]))).toThrow('nobody has sent');
+  expect(() => checker.progressed(node, status([A, 7], [B, 2]))).not.toThrow();
 });

@@ -21,8 +21,11 @@ export class ChunksChecker implements Checker {
   /** By origin, then by every seq that the chunk holds. */
   private readonly known = new Map<ReplicaId, Map<number, KnownChunk>>();
   private readonly applied = new Map<ReplicaId, VersionVector>();
+  /** Version vectors that sources of repairs have told: whoever has all of one may have it without chunks. */
+  private views: VersionVector[] = [];
 
   sent(node: ClusterNode, message: PeerMessage): void {
+    if (message.type === 'repair-view') this.views.push(message.versionVector);
     if (message.type !== 'chunks') return;
     for (const bytes of message.chunks) {
       this.counts.sent++;
@@ -36,6 +39,11 @@ export class ChunksChecker implements Checker {
       if (origin === replica) continue;
       const chunks = this.known.get(origin);
       for (let next = (before?.get(origin) ?? 0) + 1; next <= seq; next++) {
+        const repaired = this.repairedTo(versionVector, origin, next);
+        if (repaired !== undefined) {
+          next = repaired;
+          continue;
+        }
         const chunk = chunks?.get(next)?.chunk;
         if (chunk === undefined) {
           throw new Violation(
@@ -51,6 +59,12 @@ export class ChunksChecker implements Checker {
       }
     }
     this.applied.set(replica, new Map(versionVector));
+  }
+
+  /** Up to where a repair may have brought what `origin` wrote from `seq` on. */
+  private repairedTo(versionVector: VersionVector, origin: ReplicaId, seq: number): number | undefined {
+    const view = this.views.find((one) => (one.get(origin) ?? 0) >= seq && dominates(versionVector, one));
+    return view?.get(origin);
   }
 
   private learn(node: ClusterNode, bytes: Uint8Array): void {

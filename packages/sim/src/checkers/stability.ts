@@ -72,7 +72,12 @@ export class StabilityChecker implements Checker {
   /** Retired members, with those who hold the retirement. */
   private readonly retired = new Map<ReplicaId, Set<ReplicaId>>();
 
-  landing(_node: ClusterNode, { batch, before }: Landing): void {
+  constructor(
+    /** The node's log has a cap that is reached: chunks go although a member lacks them. */
+    private readonly capsLog: (node: number) => boolean,
+  ) {}
+
+  landing({ index }: ClusterNode, { batch, before }: Landing): void {
     const identity = before(IDENTITY_KEY);
     // The first batch of a store drops nothing.
     if (identity === undefined) return;
@@ -86,7 +91,7 @@ export class StabilityChecker implements Checker {
     for (const key of batch.deletes) {
       const old = before(key);
       if (old === undefined) continue;
-      if (key[0] === LOG) this.judgeChunk(self, key, old);
+      if (key[0] === LOG) this.judgeChunk(self, key, old, this.capsLog(index));
       else if (isRecord(key)) this.judgeRecord(self, key, old, undefined);
     }
   }
@@ -127,11 +132,17 @@ export class StabilityChecker implements Checker {
     }
   }
 
-  private judgeChunk(self: ReplicaId, key: Uint8Array, chunk: Uint8Array): void {
+  private judgeChunk(self: ReplicaId, key: Uint8Array, chunk: Uint8Array, isCapped: boolean): void {
     if (!isChunkWhole(chunk)) return;
     this.dropped.chunk++;
     const replica = originOf(key);
     const { lastSeq: seq } = chunkHead(chunk);
+    if (isCapped) {
+      const others = [...this.members.keys()].filter((member) => member !== self);
+      const isHeld = others.some((member) => seqOf(this.appliedBy(member).versionVector, replica) >= seq);
+      if (replica !== self || isHeld) return;
+      throw new Violation('stability', `${self} cuts its own ${seq} from its log, which nobody else has`);
+    }
     for (const [member, introducedAt] of this.members) {
       if (this.retired.get(member)?.has(self) || seqOf(introducedAt, replica) >= seq) continue;
       if (seqOf(this.appliedBy(member).versionVector, replica) >= seq) continue;

@@ -150,6 +150,12 @@ class FakeReplica {
     return new Map(this.durable);
   }
 
+  get ceiling(): ReadonlyMap<ReplicaId, number> {
+    return this.versionVector;
+  }
+
+  readonly isRepairing = false;
+
   status(): Status {
     return {
       replica: this.id,
@@ -158,6 +164,7 @@ class FakeReplica {
       reasons: [],
       writable: !this.broken,
       versionVector: this.durable,
+      ceiling: this.durable,
       digest: JSON.stringify([...this.durable].sort()),
       settled: this.requests.length === 0,
 

@@ -1,0 +1,461 @@
+/**
+ * Receiver of a repair: compares itself with a source's frozen view, takes what differs, hands back what it has itself,
+ * and takes over the source's version vector where that was the purpose.
+ *
+ *   opening ─view▶ evidence ─mark▶ settling ─durable▶ freezing ─own view▶ comparing ─digests▶ walking ─mark▶ finishing
+ *                  covering ───────────────────────▲                                          moving ◀┘
+ *
+ * Invariants
+ * - No compaction from before the session is opened until its end: a late answer could bring back what was just dropped.
+ * - In `compare` nothing is joined before this replica's version vector covers the source's ceiling: so no record holds
+ *   a dot, nor a counter a total, of a write that has not come by its stream.
+ * - Else the ceiling includes the source's from the first record on, and the version vector moves when the last one is
+ *   durable, not before.
+ * - What came is joined to what is here now; what is compared is what was here when the own view was taken.
+ */
+import { dominates, joinVersionVectors, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import {
+  CausewayError,
+  RECORD_ID_BYTES,
+  type RecordState,
+  type RepairMessage,
+  type RepairMode,
+  type RepairOutcome,
+  type RepairView,
+} from '@causeway/protocol';
+import { REPAIR_PATIENCE_MS } from '../limits.js';
+import type { OriginPosition } from '../store/replica-record.js';
+import type { View } from '../store/views.js';
+import { Descent } from './repair-descent.js';
+import { Outflow } from './repair-outflow.js';
+import { knows, type RepairLink, type RepairParts, type RepairSession } from './repair-session.js';
+import { isAtOrBefore, RecordWalk, type WalkedPage, type WalkedRecord } from './repair-walk.js';
+import { readLane, rootBytes } from './repair-words.js';
+
+type State =
+  | 'opening'
+  | 'covering'
+  | 'evidence'
+  | 'settling'
+  | 'freezing'
+  | 'comparing'
+  | 'walking'
+  | 'finishing'
+  | 'moving';
+
+/** A batch of the source's ids, while this side walks to its end. */
+interface Batch {
+  readonly number: number;
+  readonly ids: Uint8Array;
+  readonly through: Uint8Array | undefined;
+  readonly bytes: number;
+  /** Where an id stands, by the hash of the record's key; those not met yet. */
+  readonly left: Map<number, number>;
+  readonly wants: number[];
+}
+
+export class RepairReceiver implements RepairSession {
+  private state: State = 'opening';
+  private hasEnded = false;
+  private theirs: RepairView | undefined;
+  /** Taken when all evidence is durable. */
+  private mine: View | undefined;
+  private theirBound: VersionVector = new Map();
+  /** What this side said that it had. */
+  private opened: VersionVector = new Map();
+  private descent: Descent | undefined;
+  private readonly out: Outflow;
+  private walk: RecordWalk | undefined;
+  private walkEnded = false;
+  private reading = false;
+  /** Of the last page read, what the batches so far do not reach. */
+  private page: WalkedRecord[] = [];
+  private pageThrough: Uint8Array | undefined;
+  private readonly batches: Batch[] = [];
+  private sourceIsDone = false;
+  private receivedBytes = 0;
+  private patientUntil = Number.POSITIVE_INFINITY;
+  private readonly endsAt: number;
+  /** Records that told something new, and records sent back. */
+  changed = 0;
+
+  constructor(
+    readonly id: number,
+    readonly link: RepairLink,
+    readonly mode: RepairMode,
+    private readonly parts: RepairParts,
+    /** Up to where of an origin the source may be believed; undefined for one that is no member. */
+    private readonly takenUpTo: (origin: ReplicaId) => number | undefined,
+  ) {
+    const { limits, now } = parts.store;
+    this.endsAt = now.monotonic + limits.repairAgeMaxMs;
+    this.out = new Outflow(id, limits.repairWindowBytes, (message) => this.send(message));
+    parts.housekeeping.pauseCompaction(this);
+  }
+
+  /** It is to move this replica's version vector. */
+  get isMoving(): boolean {
+    return this.mode !== 'compare';
+  }
+
+  start(): void {
+    const { store } = this.parts;
+    this.opened = new Map(store.durable);
+    this.patientUntil = store.now.monotonic + REPAIR_PATIENCE_MS;
+    this.send({
+      type: 'repair-open',
+      session: this.id,
+      mode: this.mode,
+      versionVector: this.opened,
+      horizon: new Map(store.horizon),
+      root: rootBytes(store.durableRoot),
+    });
+  }
+
+  message(message: RepairMessage): void {
+    if (this.hasEnded) return;
+    switch (message.type) {
+      case 'repair-view':
+        return this.takeView(message);
+      case 'repair-states':
+        return this.take(message.records);
+      case 'repair-mark':
+        return message.what === 'evidence' ? this.evidenceIsAll() : this.walkIsAll();
+      case 'repair-digests':
+        return this.takeDigests(message.digests);
+      case 'repair-ids':
+        return this.takeIds(message);
+      case 'repair-credit':
+        this.out.granted(message.bytes);
+        return this.advance();
+      case 'repair-end':
+        return this.end(message.outcome, false);
+      default:
+        return this.end('broken', true);
+    }
+  }
+
+  tick(now: number): void {
+    if (this.hasEnded) return;
+    if (now >= this.endsAt) return this.end('deadline', true);
+    if (now >= this.patientUntil) return this.end('behind', true);
+    this.advance();
+  }
+
+  end(outcome: RepairOutcome, tell: boolean): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    if (tell) this.send({ type: 'repair-end', session: this.id, outcome });
+    this.mine?.close();
+    this.mine = undefined;
+    this.walk = undefined;
+    const { adopter, housekeeping } = this.parts;
+    adopter.drop(this);
+    housekeeping.resumeCompaction(this);
+    this.parts.ended(this, outcome);
+  }
+
+  // Adopting
+
+  get bound(): VersionVector {
+    return this.theirBound;
+  }
+
+  /** What comes may be joined: from the first record on where the version vector is to move. */
+  get isOpen(): boolean {
+    return this.isMoving || dominates(this.parts.store.executed, this.theirBound);
+  }
+
+  adopted(bytes: number, changed: number): void {
+    this.receivedBytes -= bytes;
+    this.changed += changed;
+    this.parts.adopted(changed);
+    if (this.hasEnded) return;
+    this.send({ type: 'repair-credit', session: this.id, bytes });
+    this.advance();
+  }
+
+  private take(records: readonly RecordState[]): void {
+    let bytes = 0;
+    for (const { key, state } of records) bytes += key.length + state.length;
+    const { store, adopter } = this.parts;
+    // Before the window is passed there is room for one message of any size.
+    if (this.theirs === undefined || this.receivedBytes > store.limits.repairWindowBytes)
+      return this.end('broken', true);
+    this.receivedBytes += bytes;
+    try {
+      adopter.add(this, records);
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      const { replica } = this.link;
+      this.parts.log.warn(
+        { peer: replica, code: error.code, error: error.message },
+        'a peer repairs with nonsense',
+      );
+      this.end('broken', true);
+    }
+  }
+
+  // Before the comparison
+
+  private takeView(view: RepairView): void {
+    if (this.state !== 'opening') return this.end('broken', true);
+    const { store } = this.parts;
+    const bound = joinVersionVectors(view.versionVector, view.ceiling);
+    // What names more of this replica than there is can be no view of what it wrote.
+    if (seqOf(bound, store.self) > seqOf(store.durable, store.self)) return this.end('broken', true);
+    for (const [origin, seq] of bound) {
+      if (origin === store.self || seq <= seqOf(store.durable, origin)) continue;
+      const most = this.takenUpTo(origin);
+      // Gossip brings them; a version vector that anybody could fill with names would have no bound.
+      if (most === undefined) return this.end('behind', true);
+      // Of a retired member nothing may come that the members of its time do not wait for.
+      if (seq > most) return this.end('stale', true);
+    }
+    const begins = this.isMoving && store.executed.size === 0;
+    if (!knows(view.versionVector, store.horizon) || (!begins && !knows(store.executed, view.horizon)))
+      return this.end('stale', true);
+    if (this.isMoving && view.starts.length !== view.versionVector.size) return this.end('broken', true);
+    this.theirs = view;
+    this.theirBound = bound;
+    this.state = this.isMoving ? 'evidence' : 'covering';
+    this.patientUntil = this.isMoving ? Number.POSITIVE_INFINITY : store.now.monotonic + REPAIR_PATIENCE_MS;
+    this.advance();
+  }
+
+  private evidenceIsAll(): void {
+    if (this.state !== 'evidence') return this.end('broken', true);
+    this.state = this.mode === 'bootstrap' ? 'walking' : 'settling';
+    if (this.mode === 'bootstrap') this.walkEnded = true;
+    this.advance();
+  }
+
+  private freeze(): void {
+    this.state = 'freezing';
+    const opened = this.parts.store.views.open((view) => this.frozen(view), {
+      lost: () => this.end('failed', true),
+    });
+    if (!opened) this.end('busy', true);
+  }
+
+  private frozen(view: View): void {
+    if (this.hasEnded) return view.close();
+    this.mine = view;
+    const { theirs } = this;
+    if (view.index === undefined || theirs === undefined) return this.end('no-index', true);
+    if (rootBytes(view.root).every((byte, index) => byte === theirs.root[index])) {
+      // Nothing to be exchanged; the version vector may still have to move.
+      this.walkEnded = true;
+      this.sourceIsDone = true;
+      this.state = 'walking';
+      return this.advance();
+    }
+    this.state = 'comparing';
+    this.descent = new Descent(view.index, theirs);
+    this.descend(this.descent);
+  }
+
+  // Comparing
+
+  private takeDigests(digests: Uint8Array): void {
+    if (this.state !== 'comparing' || this.descent === undefined) return this.end('broken', true);
+    if (!this.descent.take(digests)) return this.end('broken', true);
+    this.descend(this.descent);
+  }
+
+  private descend(descent: Descent): void {
+    const question = descent.question;
+    if (question !== undefined) {
+      this.send({ type: 'repair-compare', session: this.id, ...question });
+      return;
+    }
+    const { level, byId, whole } = descent.result;
+    if (byId.length + whole.length === 0) {
+      this.walkEnded = true;
+      this.sourceIsDone = true;
+      this.state = 'walking';
+      return this.advance();
+    }
+    const { mine } = this;
+    if (mine === undefined) return;
+    this.send({ type: 'repair-walk', session: this.id, level, ceiling: mine.ceiling, byId, whole });
+    this.state = 'walking';
+    if (byId.length === 0) {
+      this.walkEnded = true;
+      return;
+    }
+    const leaves = new Set(byId);
+    const damaged = (key: Uint8Array): void => {
+      const name = String.fromCharCode(...key.subarray(0, 64));
+      this.parts.log.error({ key: name }, 'a damaged record is asked of a peer');
+    };
+    const { repairRecords } = this.parts.store.limits;
+    this.walk = new RecordWalk(mine, level, (leaf) => leaves.has(leaf), repairRecords, damaged);
+    this.advance();
+  }
+
+  // Walking: the two walks meet at the end of each batch
+
+  private takeIds({ batch: number, ids, through }: RepairMessage & { type: 'repair-ids' }): void {
+    const bytes = ids.length + (through?.length ?? 0);
+    const last = this.batches.at(-1);
+    const isLast = last !== undefined && last.through === undefined;
+    if (this.walk === undefined || isLast || this.receivedBytes > this.parts.store.limits.repairWindowBytes)
+      return this.end('broken', true);
+    this.receivedBytes += bytes;
+    const left = new Map<number, number>();
+    for (let at = 0; at < ids.length; at += RECORD_ID_BYTES) left.set(nameAt(ids, at), at / RECORD_ID_BYTES);
+    this.batches.push({ number, ids, through, bytes, left, wants: [] });
+    this.advance();
+  }
+
+  /** Goes on with whatever can go on. */
+  private advance(): void {
+    if (this.hasEnded) return;
+    const { store, adopter } = this.parts;
+    switch (this.state) {
+      case 'covering':
+        if (!dominates(store.durable, this.theirBound)) return;
+        this.patientUntil = Number.POSITIVE_INFINITY;
+        return this.freeze();
+      case 'settling':
+        if (adopter.waits(this) || this.receivedBytes > 0) return;
+        return this.freeze();
+      case 'walking':
+        this.readOn();
+        if (!this.hasEnded && this.isWalked()) this.finish();
+        return;
+      default:
+    }
+  }
+
+  private readOn(): void {
+    if (this.reading || this.walk === undefined) return;
+    const [batch] = this.batches;
+    if (batch === undefined || !this.out.hasCredit) return;
+    const rest = this.matchPage(batch, this.page);
+    this.page = rest;
+    const reaches =
+      this.walkEnded ||
+      rest.length > 0 ||
+      (batch.through !== undefined &&
+        this.pageThrough !== undefined &&
+        isAtOrBefore(batch.through, this.pageThrough));
+    if (reaches) return this.answer(batch);
+    this.reading = true;
+    this.walk.next((page) => {
+      this.reading = false;
+      if (page === undefined) return this.end('failed', true);
+      this.takePage(page);
+      this.advance();
+    });
+  }
+
+  private takePage({ records, through }: WalkedPage): void {
+    this.page = [...records];
+    this.pageThrough = through;
+    if (through === undefined) this.walkEnded = true;
+  }
+
+  /** Compares what the batch reaches, and gives what it does not. */
+  private matchPage(batch: Batch, page: WalkedRecord[]): WalkedRecord[] {
+    const { through } = batch;
+    const end =
+      through === undefined ? page.length : page.findIndex(({ key }) => !isAtOrBefore(key, through));
+    const reached = end < 0 ? page.length : end;
+    for (const record of page.slice(0, reached)) this.match(batch, record);
+    return page.slice(reached);
+  }
+
+  private match(batch: Batch, record: WalkedRecord): void {
+    const name = nameOf(record.high | 0, record.low | 0);
+    const place = batch.left.get(name);
+    if (place === undefined) {
+      if (record.live) this.push(record);
+      return;
+    }
+    batch.left.delete(name);
+    const at = place * RECORD_ID_BYTES + 8;
+    const { a, b } = record.print;
+    if (readLane(batch.ids, at) === a && readLane(batch.ids, at + 4) === b) return;
+    batch.wants.push(place);
+    this.push(record);
+  }
+
+  /** The source may lack it: only if it can have lost it, not where this side has but begun. */
+  private push(record: RecordState): void {
+    const { theirs } = this;
+    if (theirs === undefined || this.begun) return;
+    this.out.push(record);
+  }
+
+  /** This side had nothing when it began: what it knows of removals is not enough to hand anything back. */
+  private get begun(): boolean {
+    return this.theirs !== undefined && !knows(this.opened, this.theirs.horizon);
+  }
+
+  private answer(batch: Batch): void {
+    this.batches.shift();
+    const indices = [...batch.wants, ...batch.left.values()].sort((a, b) => a - b);
+    this.send({ type: 'repair-want', session: this.id, batch: batch.number, indices });
+    this.receivedBytes -= batch.bytes;
+    this.send({ type: 'repair-credit', session: this.id, bytes: batch.bytes });
+    this.out.flush();
+    this.readOn();
+  }
+
+  // The end
+
+  private walkIsAll(): void {
+    if (this.state !== 'walking') return this.end('broken', true);
+    this.sourceIsDone = true;
+    this.advance();
+  }
+
+  /** Everything has come and is durable here, and what went out is taken there. */
+  private isWalked(): boolean {
+    const isRead =
+      this.walk === undefined || (this.batches.length === 0 && !this.reading && this.page.length === 0);
+    return (
+      this.sourceIsDone &&
+      isRead &&
+      this.receivedBytes === 0 &&
+      !this.parts.adopter.waits(this) &&
+      this.out.isDone
+    );
+  }
+
+  private finish(): void {
+    const { theirs } = this;
+    const { store } = this.parts;
+    if (theirs === undefined) return;
+    if (!this.isMoving) return this.end(this.descent === undefined ? 'equal' : 'done', true);
+    this.state = 'moving';
+    store.clock.observe(theirs.clock, store.now.wall);
+    store.raiseCeiling(this.theirBound);
+    store.moveTo(positionsOf(theirs));
+    this.parts.movedTo();
+    store.whenDurable(() => this.end('done', true));
+  }
+
+  private send(message: RepairMessage): void {
+    this.parts.moved('sent', message);
+    this.link.send(message);
+  }
+}
+
+function positionsOf({ versionVector, starts }: RepairView): Map<ReplicaId, OriginPosition> {
+  const positions = new Map<ReplicaId, OriginPosition>();
+  let index = 0;
+  for (const [replica, seq] of versionVector) positions.set(replica, { seq, start: starts[index++] ?? 0 });
+  return positions;
+}
+
+/** Name of a record in a map: 53 bits of the hash. Two of one name cost an exchange too many, and harm nobody. */
+function nameOf(high: number, low: number): number {
+  return (high >>> 0) * 0x20_0000 + (low >>> 11);
+}
+
+function nameAt(ids: Uint8Array, at: number): number {
+  return nameOf(readLane(ids, at), readLane(ids, at + 4));
+}

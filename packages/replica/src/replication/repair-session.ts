@@ -1,0 +1,77 @@
+/**
+ * What both ends of a repair session share: the link that it lives and dies with, its surroundings, and the rule by
+ * which two replicas may exchange states at all.
+ */
+import { dominates, type ReplicaId, type VersionVector } from '@causeway/crdt';
+import type { PeerMessage, RepairMessage, RepairOutcome } from '@causeway/protocol';
+import type { Log } from '../environment.js';
+import type { Housekeeping } from '../store/housekeeping.js';
+import type { Store } from '../store/store.js';
+import type { Adopter } from './repair-adopter.js';
+
+/** A link that is up. */
+export interface RepairLink {
+  readonly replica: ReplicaId;
+  send(message: PeerMessage): void;
+}
+
+export interface RepairParts {
+  readonly store: Store;
+  readonly housekeeping: Housekeeping;
+  readonly adopter: Adopter;
+  readonly log: Log;
+  /** The session is over, and has let go of everything. */
+  ended(session: RepairSession, outcome: RepairOutcome): void;
+  /** The executed version vector has moved past chunks that may be on their way in. */
+  movedTo(): void;
+  /** Records that told something new; bytes of records, ids and digests. */
+  adopted(records: number): void;
+  moved(direction: 'sent' | 'received', message: RepairMessage): void;
+}
+
+export interface RepairSession {
+  readonly id: number;
+  readonly link: RepairLink;
+  message(message: RepairMessage): void;
+  /** Time has passed, or something has become durable. */
+  tick(now: number): void;
+  /** `tell`: the other side does not know yet. */
+  end(outcome: RepairOutcome, tell: boolean): void;
+}
+
+/**
+ * Whether what one has compacted is all known to the other. Evidence that is gone at `horizon` says nothing any more: a
+ * side that has never seen it would hand back what it removed, or keep it for ever.
+ */
+export function knows(versionVector: VersionVector, horizon: VersionVector): boolean {
+  return dominates(versionVector, horizon);
+}
+
+/** Bytes of a message that repair is there to save. */
+export function weightOf(message: RepairMessage): number {
+  switch (message.type) {
+    case 'repair-states':
+      return message.records.reduce((sum, { key, state }) => sum + key.length + state.length + 4, 8);
+    case 'repair-view':
+    case 'repair-digests':
+      return message.digests.length + 32;
+    case 'repair-ids':
+      return message.ids.length + (message.through?.length ?? 0) + 8;
+    case 'repair-compare':
+      return message.nodes.length + 12;
+    case 'repair-walk':
+      return message.byId.length + message.whole.length + 12;
+    case 'repair-want':
+      return message.indices.length + 12;
+    default:
+      return 32;
+  }
+}
+
+/** Levels down to which a tree of so many records is worth comparing: a few records in each leaf. */
+export function depthFor(count: number, bits: number): number {
+  return Math.max(0, Math.min(bits, Math.ceil(Math.log2(Math.max(1, count / 2)))));
+}
+
+/** All nodes of this level come with the view: 8 KiB at most. */
+export const FIRST_LEVEL_MAX = 10;

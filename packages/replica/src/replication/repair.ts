@@ -1,0 +1,278 @@
+/**
+ * Repair: when this replica repairs itself, from whom, and whom it helps. One session at a time as the receiver, few as
+ * a source.
+ *
+ * A session is opened
+ * - by a replica that has nothing, if its neighbours hold more than their logs are worth, or have compacted what it has
+ *   never seen (bootstrap);
+ * - when no neighbour's log reaches back to what is missing here (catch-up);
+ * - now and then, and when asked, with one neighbour after the other, to see that both hold the same (compare).
+ */
+import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import type { RepairMessage, RepairMode, RepairOutcome } from '@causeway/protocol';
+import type { Environment, Now } from '../environment.js';
+import { REPAIR_RETRY_MAX_MS, REPAIR_RETRY_MS, REPAIR_SOURCES_MAX } from '../limits.js';
+import type { Housekeeping } from '../store/housekeeping.js';
+import type { Store } from '../store/store.js';
+import type { Watches } from '../store/watches.js';
+import type { Intake } from './intake.js';
+import type { Link } from './link.js';
+import type { Members } from './members.js';
+import { Adopter } from './repair-adopter.js';
+import { RepairReceiver } from './repair-receiver.js';
+import { knows, type RepairParts, type RepairSession, weightOf } from './repair-session.js';
+import { RepairSource } from './repair-source.js';
+
+/** Outcomes after which the same peer may be asked again at once. */
+const GOOD: ReadonlySet<RepairOutcome> = new Set(['done', 'equal']);
+
+interface Attempts {
+  failures: number;
+  /** Not before, monotonic ms. */
+  notBefore: number;
+}
+
+export class Repair {
+  private receiver: RepairReceiver | undefined;
+  private readonly sources = new Map<ReplicaId, RepairSource>();
+  private readonly links = new Map<ReplicaId, Link>();
+  private readonly attempts = new Map<ReplicaId, Attempts>();
+  private readonly adopter: Adopter;
+  private readonly parts: RepairParts;
+  private nextSession: number;
+  private nextCompareAt: number;
+  private compareWanted = false;
+  private lastCompared: ReplicaId | undefined;
+  /** This replica waits for a bootstrap. */
+  private bootstraps = false;
+  private paused = false;
+
+  constructor(
+    private readonly store: Store,
+    private readonly members: Members,
+    private readonly intake: Intake,
+    private readonly housekeeping: Housekeeping,
+    watches: Watches,
+    private readonly env: Environment,
+    /** The version vector has been moved; it is durable. */
+    private readonly onMoved: (now: Now) => void,
+  ) {
+    this.adopter = new Adopter(store, watches, (origin) => housekeeping.reconsider(origin));
+    this.nextSession = Math.floor(env.random() * 2 ** 30);
+    this.nextCompareAt = store.now.monotonic + this.interval();
+    this.parts = {
+      store,
+      housekeeping,
+      adopter: this.adopter,
+      log: env.log,
+      movedTo: () => intake.moved(store.now),
+      ended: (session, outcome) => this.ended(session, outcome),
+      adopted: (records) => {
+        if (records > 0) env.telemetry.repairRecords(records);
+      },
+      moved: (direction, message) => env.telemetry.repairBytes(direction, weightOf(message)),
+    };
+  }
+
+  /** What is here is not all of what the newest record depends on, or is about to be. */
+  get isMoving(): boolean {
+    return this.bootstraps || this.receiver?.isMoving === true || !this.store.isDurablyWhole;
+  }
+
+  get deadline(): number {
+    return this.links.size === 0 ? Number.POSITIVE_INFINITY : this.nextCompareAt;
+  }
+
+  /** Compares with a neighbour as soon as there is one: something is known to be wrong here, or somebody wants to know. */
+  compareSoon(): void {
+    this.compareWanted = true;
+  }
+
+  /** Before anything is taken from the link. */
+  linkUp(link: Link, now: Now): void {
+    this.links.set(link.replica, link);
+    this.attempts.delete(link.replica);
+    if (this.needsBootstrap(link)) {
+      this.bootstraps = true;
+      this.intake.hold();
+    }
+    this.tick(now);
+  }
+
+  linkDown(link: Link): void {
+    if (this.links.get(link.replica) !== link) return;
+    this.links.delete(link.replica);
+    this.sources.get(link.replica)?.end('failed', false);
+    if (this.receiver?.link === link) this.receiver.end('failed', false);
+  }
+
+  message(link: Link, message: RepairMessage, now: Now): void {
+    this.env.telemetry.repairBytes('received', weightOf(message));
+    if (message.type === 'repair-open') return this.serve(link, message);
+    const { receiver } = this;
+    const source = this.sources.get(link.replica);
+    if (receiver?.link === link && receiver.id === message.session) receiver.message(message);
+    else if (source?.link === link && source.id === message.session) source.message(message);
+    else if (message.type !== 'repair-end')
+      link.send({ type: 'repair-end', session: message.session, outcome: 'unknown' });
+    this.tick(now);
+  }
+
+  apply(now: Now, sparing: boolean): void {
+    this.adopter.apply(now, sparing);
+  }
+
+  tick(now: Now): void {
+    this.receiver?.tick(now.monotonic);
+    for (const source of [...this.sources.values()]) source.tick(now.monotonic);
+    if (this.receiver === undefined && !this.paused) this.begin(now);
+  }
+
+  /** The store is gone for a while; all links with it. */
+  pause(): void {
+    this.paused = true;
+    this.receiver?.end('failed', false);
+    for (const source of [...this.sources.values()]) source.end('failed', false);
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
+  // As a source
+
+  private serve(link: Link, open: RepairMessage & { type: 'repair-open' }): void {
+    // Sessions that this side opens have names of the other parity.
+    if (open.session % 2 !== parityOf(link.replica, this.store.self)) {
+      return link.send({ type: 'repair-end', session: open.session, outcome: 'broken' });
+    }
+    this.sources.get(link.replica)?.end('unknown', true);
+    if (this.sources.size >= REPAIR_SOURCES_MAX || this.bootstraps) {
+      return link.send({ type: 'repair-end', session: open.session, outcome: 'busy' });
+    }
+    const source = new RepairSource(link, open, this.parts);
+    this.sources.set(link.replica, source);
+    source.start();
+  }
+
+  // As the receiver
+
+  private begin(now: Now): void {
+    if (this.bootstraps) return this.bootstrap(now);
+    const { unreachable } = this.intake;
+    if (unreachable.length > 0) {
+      const link = this.best(now, (held) =>
+        unreachable.some((origin) => seqOf(held, origin) > seqOf(this.store.executed, origin)),
+      );
+      if (link !== undefined) return this.open(link, 'catch-up');
+    }
+    if (!this.compareWanted && now.monotonic < this.nextCompareAt) return;
+    this.compare(now);
+  }
+
+  private bootstrap(now: Now): void {
+    const link = this.best(now, (held) => held.size > 0);
+    if (link === undefined) return;
+    // What an earlier attempt has brought need not come again.
+    const hasSome = !this.store.isWhole;
+    this.open(link, hasSome ? 'catch-up' : 'bootstrap');
+  }
+
+  private compare(now: Now): void {
+    this.nextCompareAt = now.monotonic + this.interval();
+    if (!this.store.isWhole || !this.housekeeping.isSettled(now)) return;
+    const candidates = [...this.links.keys()].filter((replica) => this.mayAsk(replica, now)).sort();
+    const next = candidates.find((replica) => replica > (this.lastCompared ?? '')) ?? candidates[0];
+    const link = next === undefined ? undefined : this.links.get(next);
+    if (link === undefined) return;
+    this.lastCompared = next;
+    this.compareWanted = false;
+    this.open(link, 'compare');
+  }
+
+  private open(link: Link, mode: RepairMode): void {
+    this.nextSession = (this.nextSession + 1) % 2 ** 31;
+    const id = this.nextSession * 2 + parityOf(this.store.self, link.replica);
+    const takenUpTo = (origin: ReplicaId): number | undefined =>
+      this.members.get(origin) === undefined ? undefined : this.members.takenUpTo(origin, link.replica);
+    this.receiver = new RepairReceiver(id, link, mode, this.parts, takenUpTo);
+    if (mode !== 'compare') this.env.log.info({ peer: link.replica, mode }, 'repairing');
+    this.receiver.start();
+  }
+
+  /** The neighbour that holds most of what is useful. */
+  private best(now: Now, isUseful: (held: VersionVector) => boolean): Link | undefined {
+    let best: Link | undefined;
+    let most = -1;
+    for (const replica of [...this.links.keys()].sort()) {
+      const link = this.links.get(replica)!;
+      const held = link.report();
+      if (!this.mayAsk(replica, now) || !isUseful(held)) continue;
+      const sum = total(held);
+      if (sum <= most) continue;
+      best = link;
+      most = sum;
+    }
+    return best;
+  }
+
+  private mayAsk(replica: ReplicaId, now: Now): boolean {
+    return (this.attempts.get(replica)?.notBefore ?? 0) <= now.monotonic;
+  }
+
+  /** It has nothing, and streams would bring more than a copy, or what others no longer know to be removed. */
+  private needsBootstrap(link: Link): boolean {
+    const { store } = this;
+    if (store.wasReady || store.executed.size > 0) return false;
+    const held = link.report();
+    if (held.size === 0) return false;
+    return (
+      !knows(store.executed, link.horizon) ||
+      !dominates(store.executed, store.ceiling) ||
+      total(held) > store.limits.logFloorTransactions
+    );
+  }
+
+  private ended(session: RepairSession, outcome: RepairOutcome): void {
+    const { replica } = session.link;
+    const { now } = this.store;
+    if (session !== this.receiver) {
+      if (this.sources.get(replica) === session) this.sources.delete(replica);
+      return;
+    }
+    const { mode, changed } = this.receiver;
+    this.receiver = undefined;
+    this.env.telemetry.repairSession(replica, outcome);
+    if (GOOD.has(outcome)) this.attempts.delete(replica);
+    else this.failed(replica, now);
+    const fields = { peer: replica, mode, outcome, records: changed };
+    if (mode !== 'compare' || changed > 0) this.env.log.info(fields, 'a repair has ended');
+    else this.env.log.debug(fields, 'compared');
+    if (mode === 'compare' || outcome !== 'done') return;
+    this.bootstraps = false;
+    this.onMoved(now);
+    this.intake.release(now);
+  }
+
+  private failed(replica: ReplicaId, now: Now): void {
+    const failures = (this.attempts.get(replica)?.failures ?? 0) + 1;
+    const wait = Math.min(REPAIR_RETRY_MAX_MS, REPAIR_RETRY_MS * 2 ** Math.min(failures - 1, 10));
+    this.attempts.set(replica, { failures, notBefore: now.monotonic + wait });
+  }
+
+  /** Spread, so that replicas do not all compare at once. */
+  private interval(): number {
+    return this.store.limits.compareIntervalMs * (0.75 + this.env.random() / 2);
+  }
+}
+
+/** Of the names of sessions that `opener` opens at `source`. */
+function parityOf(opener: ReplicaId, source: ReplicaId): number {
+  return opener < source ? 0 : 1;
+}
+
+function total(vector: VersionVector): number {
+  let sum = 0;
+  for (const seq of vector.values()) sum += seq;
+  return sum;
+}
