@@ -43,6 +43,25 @@ export async function readJson(
   return readAnswer(response.status, await response.text());
 }
 
+/** JSON of a POST on the client port. Throws as `readJson`: without an answer it may have taken effect. */
+export async function postJson(
+  nodeUrl: string,
+  path: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
+  const url = new URL(path, httpUrl(nodeUrl));
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(HTTP_TIMEOUT_MS),
+  }).catch((error: unknown) => {
+    throw new CausewayError('CAUSEWAY_UNREACHABLE', `${url.origin}: ${reasonOf(error)}`, { cause: error });
+  });
+  return readAnswer(response.status, await response.text());
+}
+
 /** The body of an answer. Throws what it tells of when it is an error. */
 export function readAnswer(status: number, text: string): unknown {
   let body: unknown;

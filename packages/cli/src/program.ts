@@ -2,14 +2,17 @@
 import { SOFTWARE_VERSION } from '@causeway/protocol';
 import { Command } from 'commander';
 import { addCommand } from './commands/add.js';
+import { backupCommand, restoreCommand } from './commands/backup.js';
 import { configCommand } from './commands/config.js';
 import { conflictsCommand } from './commands/conflicts.js';
 import { countCommand } from './commands/count.js';
 import { decrCommand } from './commands/decr.js';
 import { deleteCommand } from './commands/delete.js';
 import { demoCommand } from './commands/demo.js';
+import { exportCommand } from './commands/export.js';
 import { getCommand } from './commands/get.js';
 import { hasCommand } from './commands/has.js';
+import { importCommand } from './commands/import.js';
 import { incrCommand } from './commands/incr.js';
 import { keysCommand } from './commands/keys.js';
 import { membersCommand } from './commands/members.js';
@@ -22,6 +25,7 @@ import { simulateCommand } from './commands/simulate.js';
 import { startCommand } from './commands/start.js';
 import { statusCommand } from './commands/status.js';
 import { valuesCommand } from './commands/values.js';
+import { verifyCommand } from './commands/verify.js';
 import { watchCommand } from './commands/watch.js';
 import type { Output } from './terminal/output.js';
 
@@ -56,6 +60,16 @@ const GROUPS: readonly { readonly heading: string; readonly commands: (output: O
       incrCommand(output),
       decrCommand(output),
       resetCommand(output),
+    ],
+  },
+  {
+    heading: 'Data as a whole:',
+    commands: (output) => [
+      backupCommand(output),
+      restoreCommand(output),
+      verifyCommand(output),
+      exportCommand(output),
+      importCommand(output),
     ],
   },
   { heading: 'Several regions:', commands: (output) => [demoCommand(output), replayCommand(output)] },

@@ -21,6 +21,7 @@ async function start(
     membership: nobody,
     adminToken: undefined,
     scrub: () => undefined,
+    backup: () => Promise.reject(new Error('not asked for')),
     allowOrigin: [],
     log: memoryLog(),
     ...change,

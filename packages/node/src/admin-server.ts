@@ -6,8 +6,10 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { isAbsolute } from 'node:path';
 import { CausewayError, SOFTWARE_VERSION } from '@causeway/protocol';
 import type { Log, Replica } from '@causeway/replica';
+import type { BackupManifest, BackupProgress } from './backup.js';
 import type { ListenAddress } from './client-facing.js';
 import { answerError, answerJson, closeListener, createListener, listen } from './listener.js';
 import { describeMember, type Membership } from './membership.js';
@@ -17,12 +19,19 @@ import { originAllowed } from './websocket.js';
 type Status = ReturnType<Replica['status']>;
 
 const CONNECTIONS_MAX = 256;
+/** How often a backup tells how far it has come. */
+const PROGRESS_MS = 500;
 
 /** Known, and not in this version: 501 for who has the token. */
 const LATER = [{ method: 'POST', path: /^\/v1\/admin\/(quarantine|release)$/ }];
 
 export interface AdminServerOptions {
   readonly status: () => Status;
+  /** Makes a backup in a directory of the node's own disk; one at a time. */
+  readonly backup: (
+    directory: string,
+    progress: (progress: BackupProgress) => void,
+  ) => Promise<BackupProgress & BackupManifest>;
   /** Begins a pass over all stored records. */
   readonly scrub: () => void;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
@@ -66,7 +75,7 @@ export class AdminServer {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const { method = 'GET' } = request;
     if (!originAllowed(request.headers.origin, this.options.allowOrigin)) {
       throw new CausewayError(
@@ -80,6 +89,9 @@ export class AdminServer {
       if (action !== undefined) return answerJson(response, 200, await action());
       if (LATER.some((later) => later.method === method && later.path.test(path))) {
         throw new CausewayError('CAUSEWAY_NOT_IMPLEMENTED', `${method} ${path} is not in this version`);
+      }
+      if (method === 'POST' && path === '/v1/admin/backup') {
+        return this.backup(new URLSearchParams(query).get('directory'), response);
       }
       if (method === 'POST' && path === '/v1/admin/scrub') {
         this.options.scrub();
@@ -112,6 +124,35 @@ export class AdminServer {
       default:
         return undefined;
     }
+  }
+
+  /** Lines of JSON: how far it has come, now and then, and at last the summary or the error. */
+  private async backup(directory: string | null, response: ServerResponse): Promise<void> {
+    if (directory === null || !isAbsolute(directory)) {
+      throw new CausewayError(
+        'CAUSEWAY_BAD_REQUEST',
+        'directory must be an absolute path on the disk of the node',
+      );
+    }
+    const tell = (line: object): void => {
+      if (!response.headersSent) response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      response.write(`${JSON.stringify(line)}\n`);
+    };
+    let toldAt = performance.now();
+    const progress = (now: BackupProgress): void => {
+      if (performance.now() - toldAt < PROGRESS_MS) return;
+      toldAt = performance.now();
+      tell(now);
+    };
+    try {
+      tell({ ...(await this.options.backup(directory, progress)), done: true });
+    } catch (error) {
+      const failure = error instanceof CausewayError ? error : internalError(error);
+      if (failure.status >= 500) this.options.log.error({ err: error, directory }, 'the backup failed');
+      if (!response.headersSent) throw failure;
+      tell({ error: { code: failure.code, message: failure.message } });
+    }
+    response.end();
   }
 
   private page(path: string): ((response: ServerResponse) => void | Promise<void>) | undefined {

@@ -208,7 +208,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** Of a directory: makes its entries durable. */
-async function syncPath(path: string): Promise<void> {
+export async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();

@@ -28,7 +28,6 @@ import {
   type ScanEntry,
   type StoredReplica,
 } from '@causeway/replica';
-import { Level } from 'level';
 import {
   exchangeStore,
   type Marker,
@@ -38,19 +37,19 @@ import {
   readMarker,
   writeMarker,
 } from './data-directory.js';
+import {
+  copyRange,
+  createLevel,
+  type Database,
+  isDamage,
+  openLevel,
+  reasonOf,
+  type Snapshot,
+  SYNC,
+  scanRange,
+  writeBatch,
+} from './level.js';
 
-type Database = Level<Uint8Array, Uint8Array>;
-type Snapshot = ReturnType<Database['snapshot']>;
-
-const SYNC = { sync: true };
-
-/** Fewer, larger tables than with LevelDB's 4 MiB; what a restart replays and a reopening writes anew. */
-const WRITE_BUFFER_BYTES = 16 << 20;
-/** Blocks read lately, uncompressed; the system's page cache holds the rest. */
-const CACHE_BYTES = 32 << 20;
-/** One crossing from the thread pool during a scan: a larger one holds the event loop for milliseconds. */
-const SCAN_STEP_ENTRIES = 500;
-const SCAN_STEP_BYTES = 128 << 10;
 /** Between attempts to make the store writable again. Milliseconds. */
 const RETRY_MIN_MS = 20;
 const RETRY_MAX_MS = 1_000;
@@ -148,7 +147,8 @@ export class LevelStorage {
       const created = await openLevel(path, true);
       try {
         await writeBatch(created, batch, { sync: false });
-        for (const copy of copies) await copyRange(this.db, created, copy);
+        for (const copy of copies)
+          await copyRange(this.db, created, { gte: copy.from, lt: copy.to }, (key) => copiedKey(copy, key));
       } finally {
         await created.close();
       }
@@ -234,6 +234,35 @@ export class LevelStorage {
   openSnapshot(id: number): void {
     // While the handle is exchanged there is nothing to take it of: its reads fail.
     if (this.db.status === 'open' && !this.unsure) this.snapshots.set(id, this.db.snapshot());
+  }
+
+  /** Copies all that is written now into a new store at `path`, while writing goes on; bounded in memory. */
+  async copyTo(
+    path: string,
+    progress: (progress: { readonly records: number; readonly bytes: number }) => void,
+  ): Promise<{ readonly records: number; readonly bytes: number }> {
+    if (this.exchange !== undefined) await this.exchange;
+    const snapshot = this.db.snapshot();
+    const copy = await openLevel(path, true);
+    let [records, bytes] = [0, 0];
+    try {
+      await copyRange(
+        this.db,
+        copy,
+        {},
+        (key) => key,
+        (entries, size) => {
+          records += entries;
+          bytes += size;
+          progress({ records, bytes });
+        },
+        snapshot,
+      );
+      return { records, bytes };
+    } finally {
+      await copy.close();
+      await snapshot.close();
+    }
   }
 
   /** A scan of it that has not ended may fail. */
@@ -356,99 +385,11 @@ export class LevelStorage {
   }
 }
 
-async function createLevel(path: string, batch: Batch): Promise<void> {
-  const created = await openLevel(path, true);
-  await writeBatch(created, batch);
-  await created.close();
-}
-
-/** In steps, so that neither store holds more than one of them in memory. */
-async function copyRange(from: Database, to: Database, copy: Rejoin['copies'][number]): Promise<void> {
-  const iterator = from.iterator({ gte: copy.from, lt: copy.to, fillCache: false });
-  try {
-    for (;;) {
-      const step = await iterator.nextv(SCAN_STEP_ENTRIES);
-      if (step.length === 0) return;
-      const puts = step.map(([key, value]) => ({ key: copiedKey(copy, key), value }));
-      await writeBatch(to, { puts, deletes: [] }, { sync: false });
-    }
-  } finally {
-    await iterator.close();
-  }
-}
-
-async function openLevel(path: string, createIfMissing: boolean): Promise<Database> {
-  const db: Database = new Level(path, {
-    keyEncoding: 'view',
-    valueEncoding: 'view',
-    createIfMissing,
-    errorIfExists: createIfMissing,
-    compression: true,
-    writeBufferSize: WRITE_BUFFER_BYTES,
-    cacheSize: CACHE_BYTES,
-  });
-  await db.open();
-  return db;
-}
-
-/** Chained, since array batches are several times slower on Node 20. */
-async function writeBatch(db: Database, { puts, deletes }: Batch, options = SYNC): Promise<void> {
-  const chained = db.batch();
-  for (const { key, value } of puts) chained.put(key, value);
-  for (const key of deletes) chained.del(key);
-  await chained.write(options);
-}
-
-async function scanRange(
-  db: Database,
-  { from, to }: Range,
-  entriesMax: number,
-  bytesMax: number,
-  snapshot?: Snapshot,
-): Promise<ScanEntry[]> {
-  const highWaterMarkBytes = Math.min(bytesMax, SCAN_STEP_BYTES);
-  const options = { gte: from, lt: to, highWaterMarkBytes, fillCache: false };
-  const iterator = db.iterator(snapshot === undefined ? options : { ...options, snapshot });
-  const entries: ScanEntry[] = [];
-  let bytes = 0;
-  try {
-    while (entries.length < entriesMax && bytes < bytesMax) {
-      const step = await iterator.nextv(Math.min(entriesMax - entries.length, SCAN_STEP_ENTRIES));
-      if (step.length === 0) break;
-      for (const [key, value] of step) {
-        if (bytes >= bytesMax) break;
-        bytes += key.length + value.length;
-        entries.push({ key, value });
-      }
-    }
-  } finally {
-    await iterator.close();
-  }
-  return entries;
-}
-
 function whyLeave({ restored, unclean }: Marker): string | undefined {
   if (restored !== undefined) return `the directory was restored from ${restored.from} at ${restored.at}`;
   if (unclean)
     return 'the node was not stopped in good order under durability async, and may have lost writes';
   return undefined;
-}
-
-/**
- * What LevelDB or the replica says of a store that holds something else than what was written, or lacks a file of it.
- * Not what may pass: no space, no permission, no file handles, an input or output error.
- */
-export function isDamage(error: unknown): boolean {
-  if (error instanceof CausewayError) return error.code === 'CAUSEWAY_CORRUPT';
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (!(cause instanceof Error)) return false;
-  if ('code' in cause && cause.code === 'LEVEL_CORRUPTION') return true;
-  return /create_if_missing|No such file or directory/.test(cause.message);
-}
-
-function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function openFailure(directory: string, error: unknown): CausewayError {

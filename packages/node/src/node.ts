@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@causeway/client';
 import type { ReplicaId } from '@causeway/crdt';
+import { CausewayError } from '@causeway/protocol';
 import {
   Driver,
   type Environment,
@@ -19,7 +20,8 @@ import {
   type ReplicaConfig,
   START_RANGES,
 } from '@causeway/replica';
-import { AdminServer } from './admin-server.js';
+import { AdminServer, type AdminServerOptions } from './admin-server.js';
+import { makeBackup } from './backup.js';
 import type { ReplicaView } from './client-facing.js';
 import { createClientServer } from './client-server.js';
 import { checkConfig, type NodeConfig } from './config.js';
@@ -182,6 +184,21 @@ async function wire(
     running?.host.stop();
   });
 
+  let backingUp = false;
+  const backup: AdminServerOptions['backup'] = async (directory, progress) => {
+    if (backingUp)
+      throw new CausewayError('CAUSEWAY_OVERLOADED', 'a backup is being made: try again when it is done');
+    backingUp = true;
+    try {
+      const manifest = { replica: current().replica.id, region, at: new Date().toISOString() };
+      const copied = await makeBackup(storage, directory, manifest, progress);
+      log.info({ directory, ...copied }, 'a backup was made');
+      return { ...manifest, ...copied };
+    } finally {
+      backingUp = false;
+    }
+  };
+
   const view: ReplicaView = {
     get id() {
       return current().replica.id;
@@ -194,6 +211,7 @@ async function wire(
   const client = formatAddress(await clients.listen());
   const membership = new Membership({ status, step, log });
   const adminServer = new AdminServer({
+    backup,
     status,
     scrub: () => step({ type: 'scrub' }),
     metrics,

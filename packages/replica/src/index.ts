@@ -11,3 +11,4 @@ export { copiedKey } from './replication/rejoin.js';
 export type { MemberStatus, PeerStatus, Status } from './status.js';
 export { IDENTITY_KEY, REPLICA_KEY, START_RANGES } from './store/keyspace.js';
 export { decodeIdentity, decodeReplicaRecord, type ReplicaRecord } from './store/replica-record.js';
+export { type Verification, type VerifiedPart, Verifier } from './verify.js';

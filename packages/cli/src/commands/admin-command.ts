@@ -49,6 +49,32 @@ export async function askAdmin(
   return readAnswer(response.status, await response.text());
 }
 
+/** The same for an answer of many lines, each as it comes. */
+export async function* streamAdmin(
+  { admin, adminTokenFile }: AdminOptions,
+  method: 'POST',
+  path: string,
+): AsyncGenerator<unknown> {
+  const url = new URL(path, httpUrl(admin));
+  const headers: Record<string, string> =
+    adminTokenFile === undefined ? {} : { authorization: `Bearer ${readToken(adminTokenFile)}` };
+  const lost = (error: unknown): never => {
+    throw new CausewayError('CAUSEWAY_UNREACHABLE', `${url.origin}: ${reasonOf(error)}`, { cause: error });
+  };
+  const response = await fetch(url, { method, headers }).catch(lost);
+  if (!response.ok || response.body === null) {
+    readAnswer(response.status, await response.text());
+    return;
+  }
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const bytes of response.body) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) yield JSON.parse(line);
+  }
+}
+
 function readToken(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim();

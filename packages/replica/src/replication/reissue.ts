@@ -357,7 +357,9 @@ export class Reissue {
         if (life !== this.life) return;
         if (entries === undefined) return this.later(() => this.clean());
         if (entries.length === 0) {
-          this.env.log.info({ left: departure.origin, transactions: current.issued }, 'all is issued again');
+          const { issued: transactions } = current;
+          if (transactions > 0)
+            this.env.log.info({ left: departure.origin, transactions }, 'all is issued again');
           this.keep({ ...departure, done: DONE, runs: current.runs });
           this.current = undefined;
           return;

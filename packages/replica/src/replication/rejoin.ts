@@ -13,7 +13,7 @@ import type { Environment, Now, ReplicaConfig } from '../environment.js';
 import type { Copy, Rejoin as ReadyRejoin } from '../ready.js';
 import type { Departure } from '../store/departure.js';
 import { initialRecords } from '../store/initial.js';
-import { KIND, kindRange, logRange } from '../store/keyspace.js';
+import { KIND, kindRange, logRange, prefixEnd, RETENTION_KEY } from '../store/keyspace.js';
 import type { Store } from '../store/store.js';
 import type { Members } from './members.js';
 
@@ -73,6 +73,8 @@ export class Rejoin {
     const copies: Copy[] = [
       { ...logRange(store.self, from), kind: KIND.stash },
       ...[KIND.stash, KIND.result, KIND.resultExpiry].map((kind) => ({ ...kindRange(kind), kind })),
+      // What is kept for a while is kept by the same clock.
+      { from: RETENTION_KEY, to: prefixEnd(RETENTION_KEY), kind: KIND.identity },
     ];
     env.log.error(
       { code, left: store.self, ownTransactions: own, fork },
