@@ -53,7 +53,7 @@ const AMBIENT: readonly (readonly [name: string, pattern: RegExp])[] = [
 /** The files behind which a library stands. */
 const BEHIND: Readonly<Record<string, readonly string[]>> = {
   ws: ['packages/client/src/websocket-node.ts', 'packages/node/src/websocket.ts'],
-  level: ['packages/node/src/level-storage.ts'],
+  level: ['packages/node/src/level.ts'],
   pino: ['packages/node/src/logger.ts'],
   'prom-client': ['packages/node/src/metrics.ts'],
   msgpackr: ['packages/protocol/src/frame.ts'],

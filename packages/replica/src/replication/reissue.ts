@@ -126,10 +126,10 @@ export class Reissue {
       if (base < own && !this.judge.isSettled(origin)) return;
     }
     if (departure.done === 0 && base < own && !this.hasAllSeen(departure)) return;
-    this.env.log.info(
-      { left: origin, held: base, own },
-      'what no member has of the writes before is issued again',
-    );
+    if (base < own) {
+      const fields = { left: origin, held: base, own };
+      this.env.log.info(fields, 'what no member has of the writes before is issued again');
+    }
     const runs = [...departure.runs];
     const begun = { ...departure, base, done: Math.max(departure.done, base) };
     const all = new Map(
