@@ -6,7 +6,7 @@
  * one is executed.
  */
 import { dominates, joinVersionVectors, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
-import { CausewayError, isRead, isRetired, type Member } from '@causeway/protocol';
+import { CausewayError, isRead, isRetired } from '@causeway/protocol';
 import { assert, unreachable } from './assert.js';
 import { ClockGuard } from './clock-guard.js';
 import type { Environment, Millis, Now, ReplicaConfig } from './environment.js';
@@ -480,7 +480,11 @@ export class Replica {
   private declare(): void {
     const { region, advertise: address } = this.config;
     const { self } = this.members;
-    if (isRetired(self)) return this.distrust(...describeOwnRetirement(self));
+    // It was told before the start, and had no time to begin anew.
+    if (self.state === 'evicted')
+      return this.rejoin.decide('CAUSEWAY_EVICTED', describeRetirement(self.replica, self.state));
+    if (isRetired(self))
+      return this.distrust('CAUSEWAY_REMOVED', describeRetirement(self.replica, self.state));
     const state = !this.readiness.isReady
       ? 'joining'
       : this.draining && self.state === 'draining'
@@ -495,7 +499,7 @@ export class Replica {
       return;
     this.leaving = false;
     this.members.declare({ state: 'left' });
-    this.distrust(...describeOwnRetirement(this.members.self));
+    this.distrust('CAUSEWAY_REMOVED', describeRetirement(this.id, 'left'));
   }
 
   private durableChunks(chunks: readonly LoggedChunk[], now: Now): void {
@@ -663,10 +667,6 @@ export class Replica {
       unacknowledgedSeconds: this.ownCommits.ageBeyond(seqOf(latest, this.id), own, now.monotonic),
     };
   }
-}
-
-function describeOwnRetirement({ replica, state }: Member): [UntrustedCode, string] {
-  return [state === 'evicted' ? 'CAUSEWAY_EVICTED' : 'CAUSEWAY_REMOVED', describeRetirement(replica, state)];
 }
 
 /** Jobs that make jobs are run within one poll, so many deep; the rest with the next event. */

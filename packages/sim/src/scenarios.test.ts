@@ -1,35 +1,10 @@
 /** Stories told once, under virtual time: a cut is routed around, a rolled-back or copied directory is refused. */
 import { describe, expect, test } from 'vitest';
-import type { Profile } from './profile.js';
 import { type CheckerName, type Simulation, simulate } from './simulator.js';
-
-const LINK_MS = 40;
-
-/** Three machines, equal links, fast disks, right clocks. */
-function calm(profile: Profile): Profile {
-  const { nodes } = profile.cluster;
-  const fixed = (least: number) => ({ least, jitter: 0, tail: 0, most: least });
-  return {
-    ...profile,
-    cluster: {
-      link: () => ({ delay: fixed(LINK_MS), bandwidth: 1e5 }),
-      nodes: nodes.map((node, index) => ({
-        ...node,
-        region: ['eu-west', 'us-east', 'ap-south'][index] as string,
-        seeds: [0, 1, 2].filter((other) => other !== index),
-        startAtMs: 0,
-        clockOffsetMs: 0,
-        clockRate: 1,
-        limits: {},
-        disk: { write: fixed(1), read: fixed(0.05), open: fixed(1) },
-        host: { turn: fixed(0.05), lateness: fixed(0.05), dialTimeoutMs: 5000 },
-      })),
-    },
-  };
-}
+import { calm, LINK_MS } from './testing/calm.js';
 
 function formed(checkers?: readonly CheckerName[]): Simulation {
-  const simulation = simulate({ seed: 1, nodes: 3, adjust: calm, ...(checkers && { checkers }) });
+  const simulation = simulate({ seed: 1, nodes: 3, adjust: calm(), ...(checkers && { checkers }) });
   simulation.form();
   simulation.run(2000);
   return simulation;

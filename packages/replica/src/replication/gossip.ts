@@ -29,9 +29,10 @@ export class Gossip {
     return ++this.pings;
   }
 
-  /** `byThemselves`: each is what the member says of itself. */
-  learn(members: readonly Member[], byThemselves: boolean): void {
+  /** `byThemselves`: each is what the member says of itself. Of this replica's own end only the believed are heard. */
+  learn(members: readonly Member[], byThemselves: boolean, believed: boolean): void {
     for (const member of members) {
+      if (!believed && member.replica === this.store.self) continue;
       const news = this.members.add(member, byThemselves);
       if (news === undefined) continue;
       const { replica, address, state, finalSeq } = member;
@@ -51,8 +52,8 @@ export class Gossip {
   }
 
   /** What a neighbour says of itself and of others. */
-  take(link: Link, gossip: PeerMessage & { type: 'gossip' }, now: Now): void {
-    this.learn(gossip.members, false);
+  take(link: Link, gossip: PeerMessage & { type: 'gossip' }, believed: boolean, now: Now): void {
+    this.learn(gossip.members, false, believed);
     this.report(link.replica, gossip.versionVector, knowledgeOf(gossip.members));
     link.quiet.clear();
     for (const report of gossip.reports) {

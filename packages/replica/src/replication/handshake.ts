@@ -81,8 +81,9 @@ export class Handshake {
     if (this.isTwin(link, hello, now) || !this.mayStay(link, replica, now)) return;
     const known = met?.latest.versionVector ?? new Map();
     link.state = 'checking';
-    this.gossip.learn([link.member], true);
-    this.gossip.learn(hello.members, false);
+    const believed = this.trust.believes(link);
+    this.gossip.learn([link.member], true, believed);
+    this.gossip.learn(hello.members, false, believed);
     // This replica, or the peer, may have been told of its retirement.
     if (this.table.links.get(link.id) !== link) return;
     const member = this.members.get(replica);

@@ -304,21 +304,39 @@ describe('a stranger that has writes of a removed member', () => {
 });
 
 describe('this replica, when others have retired it', () => {
-  test.each([
-    { state: 'removed' as const, code: 'CAUSEWAY_REMOVED', reason: 'removed' },
-    { state: 'evicted' as const, code: 'CAUSEWAY_EVICTED', reason: 'evicted' },
-  ])('takes no writes, says so, and links with nobody: $state', ({ state, code, reason }) => {
-    const { node, us } = three();
-    us.gossips({ members: [{ ...memberOf(node, node.id)!, state, finalSeq: 2 }] });
-    expect(node.status).toMatchObject({ ready: false, reasons: [reason] });
-    expect(node.ask(1, put('a', 1)).code).toBe(code);
+  /** A node that has dialled `us`, and is linked. */
+  function dialled(): { node: Rig; us: ScriptedPeer; retired: (state: 'removed' | 'evicted') => Member[] } {
+    const node = new Rig({ seeds: ['ws://us'] });
+    const us = new ScriptedPeer(node, 'us').answers();
+    return { node, us, retired: (state) => [{ ...memberOf(node, node.id)!, state, finalSeq: 2 }] };
+  }
+
+  test('by an operator: it takes no writes, says so, and links with nobody, also after a restart', () => {
+    const { node, us, retired } = dialled();
+    us.gossips({ members: retired('removed') });
+    expect(node.status).toMatchObject({ ready: false, reasons: ['removed'] });
+    expect(node.ask(1, put('a', 1)).code).toBe('CAUSEWAY_REMOVED');
     expect(node.isOpen(us.link)).toBe(false);
     expect(node.errors).toHaveLength(1);
     node.restart();
-    expect(node.status.reasons).toEqual([reason]);
+    expect(node.status.reasons).toEqual(['removed']);
     const dials = node.dials().length;
     node.pass(5_000);
     expect(node.dials()).toHaveLength(dials);
+  });
+
+  test('because it was away for too long: it begins anew', () => {
+    const { node, us, retired } = dialled();
+    const before = node.id;
+    us.gossips({ members: retired('evicted') });
+    expect(node.id).not.toBe(before);
+    expect(node.errors).toEqual([expect.stringContaining('was evicted')]);
+  });
+
+  test('is not taken in by who has dialled it and says so', () => {
+    const { node, us } = three();
+    us.gossips({ members: [{ ...memberOf(node, node.id)!, state: 'evicted', finalSeq: 2 }] });
+    expect(node.status.ready).toBe(true);
   });
 });
 

@@ -255,7 +255,7 @@ export class Neighbours {
 
   /** Registers that did not come over a link. */
   learn(members: readonly Member[]): void {
-    this.gossip.learn(members, false);
+    this.gossip.learn(members, false, true);
   }
 
   bye(): void {
@@ -299,7 +299,7 @@ export class Neighbours {
         return this.gossip.report(link.replica, message.versionVector);
       case 'gossip':
         this.handshake.refused.delete(link.replica);
-        this.gossip.take(link, message, now);
+        this.gossip.take(link, message, this.trust.believes(link), now);
         if (link.state === 'up') this.handshake.isForeign(link, true, message.versionVector);
         return;
       case 'ping':
@@ -332,8 +332,9 @@ export class Neighbours {
 
   /** Others have retired this replica: nobody links with it any more. */
   private retired({ replica, state }: Member): void {
-    const code = state === 'evicted' ? 'CAUSEWAY_EVICTED' : 'CAUSEWAY_REMOVED';
-    this.events.untrusted(code, describeRetirement(replica, state));
+    const message = describeRetirement(replica, state);
+    if (state === 'evicted') this.events.rejoin('CAUSEWAY_EVICTED', message);
+    else this.events.untrusted('CAUSEWAY_REMOVED', message);
     this.closeAll('this replica is retired', this.store.now);
   }
 
