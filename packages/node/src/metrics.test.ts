@@ -52,6 +52,21 @@ describe('Metrics', () => {
     expect(names).toContain('process_cpu_seconds_total counter');
   });
 
+  test('say nothing of the retired, and their region goes on under its name', async () => {
+    const [self, peer] = status().members;
+    const gone = { ...peer!, replica: us2, state: 'removed' as const, finalSeq: 3 };
+    const of = metrics({ members: [self!, peer!, gone] });
+    of.lag(us, 0.04);
+    of.lag(us2, 0.04);
+    of.ack(us2, 0.04);
+    of.duplicateChunk(us2);
+
+    const text = await of.text();
+
+    expect(text).toContain('causeway_replication_lag_seconds_count{origin="us",region="eu"} 1');
+    expect(text).not.toContain(us2);
+  });
+
   test('bear the region, and the peer by its region', async () => {
     expect(await samples(metrics(), 'causeway_replication_backlog_transactions')).toEqual([
       'causeway_replication_backlog_transactions{peer="us",region="eu"} 3',

@@ -6,7 +6,7 @@
  * known share the region; decided at each reading, so that both get the id when the second one appears.
  */
 import { type ReplicaId, regionOf } from '@causeway/crdt';
-import type { KeyType, RepairOutcome } from '@causeway/protocol';
+import { isRetired, type KeyType, type RepairOutcome } from '@causeway/protocol';
 import type { Replica, Telemetry } from '@causeway/replica';
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
 import type { OperationTelemetry } from './client-facing.js';
@@ -154,6 +154,8 @@ export class Metrics implements Telemetry, OperationTelemetry {
   text(): Promise<string> {
     const status = this.options.status();
     this.status = status;
+    // Who is retired has no figures any more: its region may go on under another identity.
+    for (const member of status.members) if (isRetired(member)) this.forget(member.replica);
     const known = new Set([status.replica, ...status.peers.map(({ replica }) => replica)]);
     this.label = labels(
       new Set([
@@ -165,6 +167,11 @@ export class Metrics implements Telemetry, OperationTelemetry {
       ]),
     );
     return this.registry.metrics();
+  }
+
+  private forget(replica: ReplicaId): void {
+    for (const figures of [this.lags, this.acks, this.duplicates, this.repairSessions])
+      figures.delete(replica);
   }
 
   private byReplica(label: string, histograms: ReadonlyMap<ReplicaId, Histogram>): Series[] {
