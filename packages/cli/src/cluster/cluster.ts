@@ -27,8 +27,8 @@ export interface ClusterOptions {
   readonly ports?: readonly { readonly client: number; readonly admin: number }[];
   /** Further flags of `causeway start`, for all or by region. */
   readonly flags?: readonly string[] | ((region: string) => readonly string[]);
-  /** Flags of Node.js itself for the nodes. */
-  readonly nodeFlags?: readonly string[];
+  /** Flags of Node.js itself for the nodes, for all or by region. */
+  readonly nodeFlags?: readonly string[] | ((region: string) => readonly string[]);
 }
 
 export interface Cluster {
@@ -68,7 +68,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         peers: links.seedsOf(region, later.includes(region) ? [] : later),
         advertise: links.advertisedBy(region),
         flags: typeof flags === 'function' ? flags(region) : flags,
-        nodeFlags,
+        nodeFlags: typeof nodeFlags === 'function' ? nodeFlags(region) : nodeFlags,
       }),
   );
   const cluster = new LocalCluster(nodes, links, root, directory === undefined);
