@@ -250,6 +250,9 @@ export class Requests {
           );
           if (!planned.read.ready) return false;
           break;
+        case 'set.clear':
+          if (!this.store.isWhole && !this.readsElements(planned)) return false;
+          break;
         case 'set.update':
           if (operation.sized === true && isBeingCounted(planned.slot)) return false;
           break;
@@ -260,6 +263,25 @@ export class Requests {
       }
     }
     return true;
+  }
+
+  /** While a repair is unfinished a clear removes each visible element: all of them, as of this moment. */
+  private readsElements(planned: PlannedOperation): boolean {
+    const { store } = this;
+    const set = planned.slot as SetSlot;
+    const bounds = { bytesMax: TRANSACTION_BYTES_MAX, removals: 0 };
+    planned.read ??= new SetRead(store, set, undefined, undefined, bounds, this.answers);
+    if (!planned.read.ready) return false;
+    const acquired = new Set(planned.elements);
+    let isLoaded = true;
+    for (const value of elementsOf(planned.read)) {
+      const element = store.element(set.userKey, value);
+      if (acquired.has(element)) store.release(element);
+      acquired.add(element);
+      isLoaded &&= isKnown(element);
+    }
+    planned.elements = [...acquired];
+    return isLoaded;
   }
 
   private run(waiting: WaitingTransaction, now: Now): void {
@@ -385,6 +407,16 @@ function check({ corrupt, unreadable }: Slot): void {
   }
   if (unreadable)
     throw new CausewayError('CAUSEWAY_READ_FAILED', 'the disk failed to read the record: try again');
+}
+
+/** What has been read of a set; nothing when it is too much: the transaction finds the same, and refuses. */
+function elementsOf(read: SetRead): readonly Uint8Array[] {
+  try {
+    return read.page([], false).values;
+  } catch (error) {
+    if (!(error instanceof CausewayError)) throw error;
+    return [];
+  }
 }
 
 /** There is something to say of the record, if only that it cannot be read. */

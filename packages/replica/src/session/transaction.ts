@@ -23,10 +23,10 @@ import {
   resetEntries,
   type Stamp,
 } from '@causeway/crdt';
-import { CausewayError, type Operation, type RecordDelta, type Result } from '@causeway/protocol';
+import { CausewayError, type Operation, type RecordDelta, type Result, utf8Length } from '@causeway/protocol';
 import { assert, unreachable } from '../assert.js';
 import type { Now } from '../environment.js';
-import { ANSWER_BYTES_MAX, TRANSACTION_ITEMS_MAX } from '../limits.js';
+import { ANSWER_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_ITEMS_MAX } from '../limits.js';
 import { applyClear, applyCounter, applyElement, applyRegister, clearedThrough } from '../store/apply.js';
 import type { Changes } from '../store/changes.js';
 import { detached } from '../store/keyspace.js';
@@ -34,12 +34,15 @@ import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot, Slot } from '../s
 import type { Store } from '../store/store.js';
 import type { ElementOverride, SetRead } from './set-read.js';
 
+/** Stamp, dots and lengths of a removal in a chunk, roughly. */
+const REMOVAL_HEAD_BYTES = 96;
+
 /** An operation with the records that it needs, in the order of its arguments. */
 export interface PlannedOperation {
   readonly operation: Operation;
   readonly slot: RegisterSlot | SetSlot | CounterSlot;
-  /** Elements: those removed, then those added; or those asked for. */
-  readonly elements: readonly ElementSlot[];
+  /** Elements: those removed, then those added; or those asked for; or those that a clear removes one by one. */
+  elements: readonly ElementSlot[];
   /** Elements read from disk, where the operation needs more than single ones. */
   read: SetRead | undefined;
 }
@@ -133,6 +136,8 @@ export class Transaction {
   /** Its own dot. */
   readonly dot: Dot;
   private drafts: readonly Draft[] = NO_DRAFTS;
+  /** Of the removals that stand for clears, in a chunk. */
+  private clearedBytes = 0;
 
   constructor(
     private readonly store: Store,
@@ -203,7 +208,9 @@ export class Transaction {
         return draft.size === undefined ? { op } : { op, size: draft.size };
       }
       case 'set.clear': {
-        this.set(slot as SetSlot).clear();
+        const draft = this.set(slot as SetSlot);
+        if (this.store.isWhole) draft.clear();
+        else this.removeAll(draft, elements, this.readOf(read));
         return { op };
       }
       case 'set.has': {
@@ -276,6 +283,24 @@ export class Transaction {
     if (set.size !== undefined) set.size--;
     draft.added = false;
     if (!set.cleared) draft.removed = true;
+  }
+
+  /**
+   * A clear of a node that an unfinished repair has brought part of a view: what it has seen is no version vector, and a
+   * clear record would take out what it has not.
+   */
+  private removeAll(set: SetDraft, elements: readonly ElementSlot[], read: SetRead): void {
+    read.page([], false);
+    const head = utf8Length(set.slot.userKey) + REMOVAL_HEAD_BYTES;
+    for (const element of elements) {
+      this.clearedBytes += head + element.element.length;
+      if (this.clearedBytes > TRANSACTION_BYTES_MAX) {
+        const message =
+          'the node repairs itself, and can clear sets of this size only when it is done: try again then';
+        throw new CausewayError('CAUSEWAY_TOO_LARGE', message);
+      }
+      this.remove(set, set.element(element));
+    }
   }
 
   /** What the transaction itself has made of the set's elements. */
