@@ -28,7 +28,7 @@ const WANT = 23;
 const CREDIT = 24;
 const END = 25;
 
-const MODES: readonly RepairMode[] = ['compare', 'catch-up', 'bootstrap'];
+const MODES: readonly RepairMode[] = ['compare', 'catch-up', 'bootstrap', 'restore'];
 const MARKS = ['evidence', 'walked'] as const;
 
 export const ROOT_BYTES = 16;

@@ -86,7 +86,7 @@ const messages: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.record({
     type: fc.constant('repair-open' as const),
     session: naturals,
-    mode: fc.constantFrom('compare', 'catch-up', 'bootstrap'),
+    mode: fc.constantFrom('compare', 'catch-up', 'bootstrap', 'restore'),
     versionVector: vectors,
     horizon: vectors,
     root: roots,
@@ -145,7 +145,7 @@ describe('refused', () => {
   });
 
   test.each<{ name: string; fields: unknown }>([
-    { name: 'an unknown mode', fields: open.with(2, 3) },
+    { name: 'an unknown mode', fields: open.with(2, 4) },
     { name: 'a root of another length', fields: open.with(5, new Uint8Array(15)) },
     { name: 'a field too many', fields: [...open, 1] },
     { name: 'starts of other replicas', fields: view.with(3, [1, 2]) },

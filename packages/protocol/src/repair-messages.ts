@@ -23,10 +23,11 @@ import type { VersionVector } from '@causeway/crdt';
 
 /**
  * - compare: both have the same version vector or soon will; neither's moves.
+ * - restore: as compare, after the receiver has lost records: removal evidence that digests do not show comes first.
  * - catch-up: the receiver takes over the source's version vector.
  * - bootstrap: as catch-up, for a receiver that has nothing: everything is sent, nothing compared.
  */
-export type RepairMode = 'compare' | 'catch-up' | 'bootstrap';
+export type RepairMode = 'compare' | 'catch-up' | 'bootstrap' | 'restore';
 
 /** How a session ended, in the order of the numbers on the wire. */
 export const REPAIR_OUTCOMES = [

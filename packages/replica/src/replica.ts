@@ -180,7 +180,7 @@ export class Replica {
       },
     );
     // What a scrub found to be lost a peer has.
-    this.housekeeping.scrub.found = () => this.repair.compareSoon();
+    this.housekeeping.scrub.found = (keys) => this.repair.restore(keys);
     this.store.onDurableChunks = (chunks, at) => this.durableChunks(chunks, at);
     this.housekeeping.restart(purgesOf(stored));
     // Who has never had a peer has told nobody of anything: there is nobody to begin anew from, and no need to.

@@ -3,11 +3,11 @@
  * and takes over the source's version vector where that was the purpose.
  *
  *   opening ─view▶ evidence ─mark▶ settling ─durable▶ freezing ─own view▶ comparing ─digests▶ walking ─mark▶ finishing
- *                  covering ───────────────────────▲                                          moving ◀┘
+ *                  covering ◀─ or at once ─┘ ──────▲                                          moving ◀┘
  *
  * Invariants
  * - No compaction from before the session is opened until its end: a late answer could bring back what was just dropped.
- * - In `compare` nothing is joined before this replica's version vector covers the source's ceiling: so no record holds
+ * - Where no version vector moves nothing is joined before this replica's version vector covers the source's ceiling: so no record holds
  *   a dot, nor a counter a total, of a write that has not come by its stream.
  * - Else the ceiling includes the source's from the first record on, and the version vector moves when the last one is
  *   durable, not before.
@@ -93,9 +93,18 @@ export class RepairReceiver implements RepairSession {
     parts.housekeeping.pauseCompaction(this);
   }
 
+  /** What the source had when it froze its view, once that is known. */
+  get view(): VersionVector | undefined {
+    return this.theirs?.versionVector;
+  }
+
   /** It is to move this replica's version vector. */
   get isMoving(): boolean {
-    return this.mode !== 'compare';
+    return this.mode === 'catch-up' || this.mode === 'bootstrap';
+  }
+
+  get deadline(): number {
+    return Math.min(this.endsAt, this.patientUntil);
   }
 
   start(): void {
@@ -218,7 +227,7 @@ export class RepairReceiver implements RepairSession {
     if (this.isMoving && view.starts.length !== view.versionVector.size) return this.end('broken', true);
     this.theirs = view;
     this.theirBound = bound;
-    this.state = this.isMoving ? 'evidence' : 'covering';
+    this.state = this.mode === 'compare' ? 'covering' : 'evidence';
     this.patientUntil = this.isMoving ? Number.POSITIVE_INFINITY : store.now.monotonic + REPAIR_PATIENCE_MS;
     this.advance();
   }
@@ -320,6 +329,10 @@ export class RepairReceiver implements RepairSession {
         return this.freeze();
       case 'settling':
         if (adopter.waits(this) || this.receivedBytes > 0) return;
+        if (!this.isMoving) {
+          this.state = 'covering';
+          return this.advance();
+        }
         return this.freeze();
       case 'walking':
         this.readOn();

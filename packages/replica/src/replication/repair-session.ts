@@ -32,6 +32,8 @@ export interface RepairParts {
 export interface RepairSession {
   readonly id: number;
   readonly link: RepairLink;
+  /** Monotonic ms at which it gives something up. */
+  readonly deadline: number;
   message(message: RepairMessage): void;
   /** Time has passed, or something has become durable. */
   tick(now: number): void;

@@ -15,6 +15,7 @@ import {
   RECORD_ID_BYTES,
   type RecordState,
   type RepairMessage,
+  type RepairMode,
   type RepairOutcome,
   unsealValue,
 } from '@causeway/protocol';
@@ -83,6 +84,11 @@ export class RepairSource implements RepairSession {
     this.endsAt = now.monotonic + limits.repairAgeMaxMs;
     this.out = new Outflow(open.session, limits.repairWindowBytes, (message) => this.send(message));
     parts.housekeeping.pauseCompaction(this);
+  }
+
+  get deadline(): number {
+    const { now } = this.parts.store;
+    return this.patientUntil > now.monotonic ? Math.min(this.endsAt, this.patientUntil) : this.endsAt;
   }
 
   /** Answers at once when there is nothing to be done. */
@@ -222,7 +228,7 @@ export class RepairSource implements RepairSession {
       type: 'repair-view',
       session: this.id,
       versionVector: view.versionVector,
-      starts: open.mode === 'compare' ? [] : startsOf(view),
+      starts: movesReceiver(open.mode) ? startsOf(view) : [],
       ceiling: above(view.ceiling, view.versionVector),
       horizon: view.horizon,
       clock: view.clock,
@@ -405,6 +411,11 @@ export class RepairSource implements RepairSession {
     this.parts.moved('sent', message);
     this.link.send(message);
   }
+}
+
+/** The receiver is to take over the version vector. */
+function movesReceiver(mode: RepairMode): boolean {
+  return mode === 'catch-up' || mode === 'bootstrap';
 }
 
 function newBatch(number: number): Batch {

@@ -42,6 +42,8 @@ export class Repair {
   private nextSession: number;
   private nextCompareAt: number;
   private compareWanted = false;
+  /** Records that lack something, and what was here when that was found. */
+  private damage: { readonly keys: readonly Uint8Array[]; readonly held: VersionVector } | undefined;
   private lastCompared: ReplicaId | undefined;
   /** This replica waits for a bootstrap. */
   private bootstraps = false;
@@ -80,11 +82,21 @@ export class Repair {
   }
 
   get deadline(): number {
-    return this.links.size === 0 ? Number.POSITIVE_INFINITY : this.nextCompareAt;
+    let deadline = Number.POSITIVE_INFINITY;
+    if (this.receiver !== undefined) deadline = this.receiver.deadline;
+    else if (this.links.size > 0 && !this.paused) deadline = this.nextCompareAt;
+    for (const source of this.sources.values()) deadline = Math.min(deadline, source.deadline);
+    return deadline;
   }
 
   /** Compares with a neighbour as soon as there is one: something is known to be wrong here, or somebody wants to know. */
   compareSoon(): void {
+    this.compareWanted = true;
+  }
+
+  /** Records were lost: a neighbour that has all that was here then has what they lack. */
+  restore(keys: readonly Uint8Array[]): void {
+    this.damage = { keys, held: new Map(this.store.executed) };
     this.compareWanted = true;
   }
 
@@ -125,6 +137,9 @@ export class Repair {
   tick(now: Now): void {
     this.receiver?.tick(now.monotonic);
     for (const source of [...this.sources.values()]) source.tick(now.monotonic);
+    // What is missing here is more than what may differ.
+    const isUrgent = this.bootstraps || this.intake.unreachable.length > 0;
+    if (isUrgent && this.receiver?.isMoving === false) this.receiver.end('unsettled', true);
     if (this.receiver === undefined && !this.paused) this.begin(now);
   }
 
@@ -187,7 +202,7 @@ export class Repair {
     if (link === undefined) return;
     this.lastCompared = next;
     this.compareWanted = false;
-    this.open(link, 'compare');
+    this.open(link, this.damage === undefined ? 'compare' : 'restore');
   }
 
   private open(link: Link, mode: RepairMode): void {
@@ -196,7 +211,7 @@ export class Repair {
     const takenUpTo = (origin: ReplicaId): number | undefined =>
       this.members.get(origin) === undefined ? undefined : this.members.takenUpTo(origin, link.replica);
     this.receiver = new RepairReceiver(id, link, mode, this.parts, takenUpTo);
-    if (mode !== 'compare') this.env.log.info({ peer: link.replica, mode }, 'repairing');
+    if (this.receiver.isMoving) this.env.log.info({ peer: link.replica, mode }, 'repairing');
     this.receiver.start();
   }
 
@@ -240,18 +255,32 @@ export class Repair {
       if (this.sources.get(replica) === session) this.sources.delete(replica);
       return;
     }
-    const { mode, changed } = this.receiver;
+    const { mode, changed, isMoving, view } = this.receiver;
     this.receiver = undefined;
     this.env.telemetry.repairSession(replica, outcome);
     if (GOOD.has(outcome)) this.attempts.delete(replica);
-    else this.failed(replica, now);
+    else if (outcome !== 'unsettled') this.failed(replica, now);
     const fields = { peer: replica, mode, outcome, records: changed };
-    if (mode !== 'compare' || changed > 0) this.env.log.info(fields, 'a repair has ended');
+    if (isMoving || changed > 0) this.env.log.info(fields, 'a repair has ended');
     else this.env.log.debug(fields, 'compared');
-    if (mode === 'compare' || outcome !== 'done') return;
+    if (GOOD.has(outcome)) this.mend(view);
+    else if (mode === 'restore') this.compareWanted = true;
+    if (!isMoving || outcome !== 'done') return;
     this.bootstraps = false;
     this.onMoved(now);
     this.intake.release(now);
+  }
+
+  /** What was lost is here again, as far as the source had it. */
+  private mend(view: VersionVector | undefined): void {
+    const { damage } = this;
+    if (damage === undefined || view === undefined) return;
+    if (!dominates(view, damage.held)) {
+      this.compareWanted = true;
+      return;
+    }
+    this.damage = undefined;
+    this.housekeeping.mend(damage.keys);
   }
 
   private failed(replica: ReplicaId, now: Now): void {

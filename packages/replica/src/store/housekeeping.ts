@@ -11,6 +11,7 @@ import { Compaction } from './compaction.js';
 import { Expiry } from './expiry.js';
 import type { Schedule } from './job.js';
 import { LogCut } from './log-cut.js';
+import { Mending } from './mend.js';
 import { Purge } from './purge.js';
 import { Results } from './results.js';
 import { Scrub } from './scrub.js';
@@ -24,6 +25,7 @@ export class Housekeeping {
   private readonly results: Results;
   private readonly logCut: LogCut;
   private readonly checkpoint: Checkpoint;
+  private readonly mending: Mending;
   readonly scrub: Scrub;
 
   constructor(
@@ -38,6 +40,7 @@ export class Housekeeping {
     this.results = new Results(store, schedule);
     this.logCut = new LogCut(store, schedule);
     this.checkpoint = new Checkpoint(store, schedule);
+    this.mending = new Mending(store, schedule);
     this.scrub = new Scrub(store, log, () => this.checkpoint.replaced());
     store.expiryWanted = (at) => this.expiry.wanted(at);
     store.purgeWanted = (key) => this.purge.start(key);
@@ -55,6 +58,11 @@ export class Housekeeping {
   /** Evidence under dots of `origin` has come that may be stable already. */
   reconsider(origin: ReplicaId): void {
     this.compaction.reconsider(origin);
+  }
+
+  /** These damaged records lack nothing any more. */
+  mend(keys: readonly Uint8Array[]): void {
+    this.mending.start(keys);
   }
 
   /** At the start and after a discard, with the keys of the sets that are being purged. */

@@ -1,0 +1,49 @@
+/**
+ * Mends damaged records that have got back from a peer what they lacked: reads of them are answered again.
+ *
+ * What is stored of them is written anew, or deleted where nothing was given back. How many elements a set has nobody
+ * else knows: it is counted.
+ */
+import type { Schedule } from './job.js';
+import { KIND, NO_BYTES, textKey } from './keyspace.js';
+import { SetSlot, type Slot } from './slot.js';
+import type { Store } from './store.js';
+
+export class Mending {
+  constructor(
+    private readonly store: Store,
+    private readonly schedule: Schedule,
+  ) {}
+
+  start(keys: readonly Uint8Array[]): void {
+    const { store } = this;
+    const { housekeepingRecords } = store.limits;
+    const slots = keys.slice(0, housekeepingRecords).flatMap((key) => {
+      // An answer to an operation is known to nobody else.
+      const slot = key[0] === KIND.result ? undefined : store.slotOf(key);
+      return slot === undefined ? [] : [slot];
+    });
+    const rest = keys.slice(housekeepingRecords);
+    this.schedule({
+      slots,
+      run: () => {
+        for (const slot of slots) {
+          if (slot.corrupt) this.mend(slot);
+          store.release(slot);
+        }
+        if (rest.length > 0) store.whenDurable(() => this.start(rest));
+      },
+    });
+  }
+
+  private mend(slot: Slot): void {
+    const { store } = this;
+    store.touch(slot);
+    store.mend(slot);
+    if (!(slot instanceof SetSlot)) return;
+    const { size: _lost, ...meta } = slot.meta;
+    slot.meta = { ...meta, purge: { cursor: NO_BYTES, counted: 0, seen: new Map() } };
+    store.put(textKey(KIND.purge, slot.userKey), NO_BYTES);
+    store.purgeWanted(slot.userKey);
+  }
+}
