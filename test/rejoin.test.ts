@@ -2,7 +2,9 @@
  * A data directory that is not what it was, on real processes: the node begins anew by itself and says why, the regions
  * are equal afterwards, and nothing that was acknowledged is lost or counted twice.
  */
-import { cp, readdir, rename, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { cp, mkdtemp, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Cluster, startCluster, until } from './support/cluster.js';
@@ -28,6 +30,34 @@ async function write(cluster: Cluster, region: string, by: number): Promise<void
     })),
   ];
   expect((await client.send('POST', '/v1/transactions', { operations })).status).toBe(200);
+  client.close();
+}
+
+/** Flips so many bits, evenly over the largest table of the store. */
+async function flip(db: string, bits: number): Promise<void> {
+  const tables = (await readdir(db)).filter((name) => name.endsWith('.ldb'));
+  const sizes = await Promise.all(
+    tables.map(async (name) => ({ name, size: (await stat(join(db, name))).size })),
+  );
+  const [largest] = sizes.sort((a, b) => b.size - a.size);
+  if (largest === undefined) throw new Error(`${db} has no table`);
+  const file = await open(join(db, largest.name), 'r+');
+  const byte = Buffer.alloc(1);
+  for (let i = 0; i < bits; i++) {
+    const at = Math.floor((largest.size * (i + 0.5)) / bits);
+    await file.read(byte, 0, 1, at);
+    byte[0] = byte[0]! ^ 0x10;
+    await file.write(byte, 0, 1, at);
+  }
+  await file.close();
+}
+
+/** Registers of which no two share many bytes, so that most of a table is of them. */
+async function fill(cluster: Cluster, region: string): Promise<void> {
+  const client = new HttpClient(cluster.node(region).urls.http);
+  for (let i = 0; i < 300; i++) {
+    await client.send('PUT', `/v1/registers/long-${i}`, { value: randomBytes(1_000).toString('base64') });
+  }
   client.close();
 }
 
@@ -187,6 +217,48 @@ describe('a data directory that is not what it was', () => {
       await cluster.node('us').stop();
       await cluster.node('us').start();
       expect(await replicaOf(cluster, 'us')).toBe(kept);
+    },
+    TIMEOUT_MS,
+  );
+
+  test.each([
+    { name: 'of a node that is stopped', running: false },
+    { name: 'of a node that runs', running: true },
+  ])(
+    'with bits flipped in a table $name: what is damaged comes back from the peers',
+    async ({ running }) => {
+      const token = join(await mkdtemp(join(tmpdir(), 'causeway-token-')), 'token');
+      await writeFile(token, 'secret-of-the-test\n');
+      const cluster = await started(['--admin-token-file', token]);
+      for (let i = 0; i < 20; i++) await write(cluster, REGIONS[i % 3]!, 1);
+      await fill(cluster, 'us');
+      await cluster.untilEqual();
+      // A start writes what the log holds as a table.
+      const node = cluster.node('eu');
+      await node.stop();
+      await node.start();
+      await cluster.untilEqual();
+      if (!running) await node.stop();
+      await flip(join(dataOf(cluster, 'eu'), 'db'), 40);
+      if (!running) await node.start();
+      // What aborts the process, or keeps it from starting, a supervisor answers with another start.
+      const supervise = setInterval(() => {
+        if (!node.running) node.start().catch(() => undefined);
+      }, 500);
+      try {
+        await until('a scrub', async () => {
+          const headers = { authorization: 'Bearer secret-of-the-test' };
+          return (await fetch(`${node.urls.admin}/v1/admin/scrub`, { method: 'POST', headers })).ok;
+        });
+        await write(cluster, 'us', 1);
+        await cluster.untilReady({ timeoutMs: 30_000 });
+        await until('the damage to be found', () => says(cluster, 'eu', /damage|cannot be read/).length > 0, {
+          timeoutMs: 30_000,
+        });
+        expect(await sums(cluster)).toEqual([21, 21, 21]);
+      } finally {
+        clearInterval(supervise);
+      }
     },
     TIMEOUT_MS,
   );

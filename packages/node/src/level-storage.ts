@@ -47,6 +47,7 @@ import {
   type Snapshot,
   SYNC,
   scanRange,
+  tellDamage,
   writeBatch,
 } from './level.js';
 
@@ -147,8 +148,7 @@ export class LevelStorage {
       const created = await openLevel(path, true);
       try {
         await writeBatch(created, batch, { sync: false });
-        for (const copy of copies)
-          await copyRange(this.db, created, { gte: copy.from, lt: copy.to }, (key) => copiedKey(copy, key));
+        for (const copy of copies) await this.copyInto(created, copy);
       } finally {
         await created.close();
       }
@@ -174,6 +174,20 @@ export class LevelStorage {
     this.db = await openLevel(this.path, false);
     this.followMarker();
     await this.noteUnclean();
+  }
+
+  /** What cannot be read any more cannot be taken along; it stays in what is moved aside. */
+  private async copyInto(created: Database, copy: Rejoin['copies'][number]): Promise<void> {
+    const range = { gte: copy.from, lt: copy.to };
+    try {
+      await copyRange(this.db, created, range, (key) => copiedKey(copy, key));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.options.log.error(
+        { err: error, code: 'CAUSEWAY_CORRUPT' },
+        'part of what nobody else may have cannot be read: it is only in what is moved aside',
+      );
+    }
   }
 
   /** The identity stays, although the host had reason to doubt it: nobody else has ever heard of it. */
@@ -210,19 +224,21 @@ export class LevelStorage {
    */
   async load(keys: readonly Uint8Array[], snapshot?: number): Promise<readonly (Uint8Array | undefined)[]> {
     if (snapshot !== undefined) {
-      return this.db.getMany(keys as Uint8Array[], { snapshot: this.snapshotOf(snapshot) });
+      const options = { snapshot: this.snapshotOf(snapshot) };
+      return this.db.getMany(keys as Uint8Array[], options).catch(tellDamage);
     }
     if (this.exchange !== undefined || this.unsure) await this.readable();
-    return this.db.getMany(keys as Uint8Array[]);
+    return this.db.getMany(keys as Uint8Array[]).catch(tellDamage);
   }
 
   /** In key order, on one snapshot; the entry that reaches `bytesMax` is the last one. */
   async scan(scan: Scan): Promise<readonly ScanEntry[]> {
     if (scan.snapshot !== undefined) {
-      return scanRange(this.db, scan, scan.entriesMax, scan.bytesMax, this.snapshotOf(scan.snapshot));
+      const snapshot = this.snapshotOf(scan.snapshot);
+      return scanRange(this.db, scan, scan.entriesMax, scan.bytesMax, snapshot).catch(tellDamage);
     }
     if (this.exchange !== undefined || this.unsure) await this.readable();
-    return scanRange(this.db, scan, scan.entriesMax, scan.bytesMax);
+    return scanRange(this.db, scan, scan.entriesMax, scan.bytesMax).catch(tellDamage);
   }
 
   private async readable(): Promise<void> {

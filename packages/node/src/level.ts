@@ -122,3 +122,11 @@ export function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return cause instanceof Error ? cause.message : String(cause);
 }
+
+/** Of a read: what is damaged stays so, however often it is read. */
+export function tellDamage(error: unknown): never {
+  if (!isDamage(error)) throw error;
+  throw new CausewayError('CAUSEWAY_CORRUPT', `part of the store cannot be read: ${reasonOf(error)}`, {
+    cause: error,
+  });
+}

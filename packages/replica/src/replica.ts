@@ -69,6 +69,8 @@ export class Replica {
   private leaving = false;
   /** Why its identity is not to be used for new writes. */
   private fault: { code: UntrustedCode; message: string; by: ReplicaId | undefined } | undefined;
+  /** What the store says of a part of it that cannot be read. */
+  private unreadable: string | undefined;
   /** Another replica takes its place: it asks for nothing more. */
   private left = false;
   /** Why its identity is to be left behind, since the host says so. */
@@ -256,6 +258,7 @@ export class Replica {
       case 'scanned':
         return this.store.reads.scanned(event.id, event.entries);
       case 'read-failed':
+        this.lookAtFailure(event.error);
         return this.store.reads.failed(event.id, event.error);
       case 'write-failed':
         return this.writeFailed(event.error);
@@ -435,6 +438,7 @@ export class Replica {
     if (now.monotonic < this.nextHousekeepingAt) return;
     this.nextHousekeepingAt = now.monotonic + HOUSEKEEPING_INTERVAL_MS;
     this.store.reads.retry();
+    this.mendStore();
     this.store.views.expire(now.monotonic, this.store.limits.viewAgeMaxMs);
     if (this.readOnly) return;
     for (const replica of this.eviction.due(this.neighbours.upLinks(), now)) {
@@ -528,6 +532,19 @@ export class Replica {
   }
 
   // Trouble
+
+  /** A part of the store that can never be read again cannot be mended in it; but only with a peer can it be made anew. */
+  private lookAtFailure(error: unknown): void {
+    if (!(error instanceof CausewayError) || error.code !== 'CAUSEWAY_CORRUPT') return;
+    if (this.unreadable === undefined) this.env.log.error({ code: error.code }, error.message);
+    this.unreadable = error.message;
+    this.mendStore();
+  }
+
+  private mendStore(): void {
+    if (this.unreadable === undefined || this.readOnly) return;
+    if ([...this.neighbours.upLinks()].length > 0) this.rejoin.decide('CAUSEWAY_CORRUPT', this.unreadable);
+  }
 
   private refusal(onlyReads: boolean): CausewayError | undefined {
     if (!this.readiness.isReady) {
