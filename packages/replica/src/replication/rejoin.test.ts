@@ -1,0 +1,181 @@
+import { replicaId } from '@causeway/crdt';
+import { ChunkWriter } from '@causeway/protocol';
+import { describe, expect, test } from 'vitest';
+import { get, put } from '../testing/operations.js';
+import { Rig, WALL } from '../testing/rig.js';
+import { puts, ScriptedPeer } from '../testing/scripted-peer.js';
+
+const reasonsOf = (node: Rig) => node.status.reasons;
+const codesOf = (node: Rig) => node.aside.map(({ rejoin }) => rejoin.code);
+const heard = (seq: number, start = 0, versionVector = new Map()) =>
+  ({ type: 'heard', seq, start, versionVector }) as const;
+
+/** A node that was ready and has written once, with a seed at `us` that has never answered in this process. */
+function seeded(): { node: Rig; us: ScriptedPeer } {
+  const node = new Rig({ seeds: ['ws://us'] });
+  node.pass(6_000);
+  node.run(put('a', 1));
+  node.restart();
+  return { node, us: new ScriptedPeer(node, 'us') };
+}
+
+/** The peer answers the newest dial, and says its hello. */
+function greeted(node: Rig, us: ScriptedPeer, hello = {}): ScriptedPeer {
+  const count = node.dials('ws://us').length;
+  node.passUntil(() => node.dials('ws://us').length > count || node.dials('ws://us').length === 1);
+  us.link = node.dials('ws://us').at(-1)!.link;
+  node.accepts(us.link, 'ws://us');
+  return us.greets(hello);
+}
+
+/** A chunk of the node's own that another start of it has written. */
+function forged(node: Rig, seq: number, start: number): Uint8Array {
+  const writer = new ChunkWriter();
+  writer.begin({ origin: node.id, start, firstSeq: seq, at: WALL, deps: new Map() });
+  const stamp = { physical: WALL, logical: 0, replica: node.id };
+  writer.transaction([{ type: 'register', key: 'other', stamp, value: Uint8Array.of(1) }]);
+  return writer.finish().slice();
+}
+
+describe('a claim that this replica has forgotten something', () => {
+  test('by a stranger who dials in changes nothing', () => {
+    const node = new Rig();
+    node.run(put('a', 1));
+    const stranger = new ScriptedPeer(node, 'us');
+    stranger.link = node.opens();
+    stranger.greets().tells(heard(7, 9));
+    expect(codesOf(node)).toEqual([]);
+    expect(node.status).toMatchObject({ ready: true, writable: true });
+    expect(node.logged.some(({ level, message }) => level === 'warn' && /not believed/.test(message))).toBe(
+      true,
+    );
+  });
+
+  test('in the name of a known member that dials in stops the writes, until that member has been asked', () => {
+    const { node, us } = seeded();
+    greeted(node, us).tells(heard(0));
+    node.cuts(us.link);
+    const liar = new ScriptedPeer(node, 'us', { start: 5 });
+    liar.link = node.opens();
+    liar.greets().tells(heard(7, 9));
+    expect(reasonsOf(node)).toContain('amnesia');
+    expect(codesOf(node)).toEqual([]);
+    greeted(node, us).tells(heard(0));
+    expect(reasonsOf(node)).toEqual([]);
+  });
+
+  test('by who was dialled has to be shown', () => {
+    const { node, us } = seeded();
+    greeted(node, us).tells(heard(7, 9));
+    expect(us.subscriptions).toContain(`${node.id}>6`);
+    node.pass(4_000);
+    expect(codesOf(node)).toEqual([]);
+    expect(node.isOpen(us.link)).toBe(false);
+  });
+
+  test('that is shown makes it begin anew, and keeps apart what it has written itself', () => {
+    const { node, us } = seeded();
+    const before = node.id;
+    greeted(node, us).tells(heard(1, 9));
+    us.sends(forged(node, 1, 9), node.id);
+    // At the end of the only run, which is also its beginning.
+    us.sends(forged(node, 1, 9), node.id);
+    us.sends(forged(node, 1, 9), node.id);
+    expect(codesOf(node)).toEqual(['CAUSEWAY_AMNESIA']);
+    expect(node.id).not.toBe(before);
+    expect(reasonsOf(node)).toContain('joining');
+    expect(node.ask(1, get('a')).code).toBe('CAUSEWAY_NOT_READY');
+  });
+
+  test('of what it has once reported, by who was dialled, makes it begin anew', () => {
+    const { node, us } = seeded();
+    greeted(node, us).tells(heard(0, 0, new Map([[replicaId('ap.00000001'), 3]])));
+    expect(codesOf(node)).toEqual(['CAUSEWAY_AMNESIA']);
+  });
+});
+
+describe('a replica that was away for too long', () => {
+  test('begins anew when a peer has compacted what it has not seen', () => {
+    const { node, us } = seeded();
+    greeted(node, us).tells(heard(0));
+    us.writes(puts('b', 1));
+    node.cuts(us.link);
+    greeted(node, us, { horizon: new Map([[us.id, 5]]) }).tells(heard(0));
+    expect(codesOf(node)).toEqual(['CAUSEWAY_STALE']);
+  });
+
+  test('that holds nothing of what was compacted goes on', () => {
+    const { node, us } = seeded();
+    greeted(node, us, { horizon: new Map([[us.id, 5]]) }).tells(heard(0));
+    expect(codesOf(node)).toEqual([]);
+  });
+
+  test.each([
+    { code: 'CAUSEWAY_EVICTED', begins: true },
+    { code: 'CAUSEWAY_REMOVED', begins: false },
+  ])('and is refused with $code', ({ code, begins }) => {
+    const { node, us } = seeded();
+    greeted(node, us).tells({ type: 'refuse', code, message: 'you were away' });
+    expect(codesOf(node)).toEqual(begins ? [code] : []);
+  });
+});
+
+describe('a copy', () => {
+  const refusal = { type: 'refuse', code: 'CAUSEWAY_DUPLICATE_IDENTITY', message: 'two nodes' } as const;
+
+  test('that is told so twice, and was never linked, begins anew', () => {
+    const { node, us } = seeded();
+    greeted(node, us).tells(refusal);
+    expect(codesOf(node)).toEqual([]);
+    expect(reasonsOf(node)).toContain('duplicate-identity');
+    greeted(node, us).tells(refusal);
+    expect(codesOf(node)).toEqual(['CAUSEWAY_DUPLICATE_IDENTITY']);
+  });
+
+  test('is not who has been linked before', () => {
+    const { node, us } = seeded();
+    greeted(node, us).tells(heard(0));
+    node.cuts(us.link);
+    for (let i = 0; i < 3; i++) greeted(node, us).tells(refusal);
+    expect(codesOf(node)).toEqual([]);
+  });
+});
+
+describe('an identity that the host wants left behind', () => {
+  test('stays where there has never been a peer', () => {
+    const node = new Rig();
+    node.run(put('a', 1));
+    node.leave = 'restored';
+    node.restart();
+    expect(node.status).toMatchObject({ ready: true, writable: true });
+  });
+
+  test('is used for reads only until a peer answers', () => {
+    const { node, us } = seeded();
+    node.leave = 'restored';
+    node.restart();
+    expect(node.ask(1, get('a')).results).toEqual([1]);
+    expect(node.ask(1, put('a', 2)).code).toBe('CAUSEWAY_REJOINING');
+    expect(reasonsOf(node)).toContain('rejoining');
+    greeted(node, us).tells(heard(0));
+    expect(codesOf(node)).toEqual(['CAUSEWAY_REJOINING']);
+  });
+});
+
+test('who waits when the identity is left gets one answer, and watches end', () => {
+  const { node, us } = seeded();
+  const watch = node.watch();
+  greeted(node, us);
+  node.holdWrites = true;
+  const asked = node.ask(1, put('b', 1));
+  us.tells(heard(0, 0, new Map([[replicaId('ap.00000001'), 3]])));
+  const late = node.ask(1, put('c', 1));
+  node.finishWrite();
+  node.releaseAll();
+  expect(codesOf(node)).toEqual(['CAUSEWAY_AMNESIA']);
+  expect([asked.code, late.code].every((code) => code === undefined || /NOT_READY|AMNESIA/.test(code))).toBe(
+    true,
+  );
+  expect(asked.answered && late.answered).toBe(true);
+  expect(watch.failures).toEqual(['CAUSEWAY_WATCH_INTERRUPTED']);
+});
