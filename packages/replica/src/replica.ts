@@ -180,6 +180,7 @@ export class Replica {
         this.neighbours.moved(at);
         this.check(at);
       },
+      (link) => this.neighbours.tooLate(link),
     );
     // What a scrub found to be lost a peer has.
     this.housekeeping.scrub.found = (keys) => this.repair.restore(keys);

@@ -258,10 +258,14 @@ export class Handshake {
         return this.leave(link, 'CAUSEWAY_REJOINING', this.rejoinReason);
       }
     } else if (this.isStale(link)) {
-      const message = `${link.replica} has dropped evidence of removals that this node has not seen: it was away for too long`;
-      return this.leave(link, 'CAUSEWAY_STALE', message);
+      return this.tooLate(link);
     }
     this.sound(link, now);
+  }
+
+  tooLate(link: Link): void {
+    const message = `${link.replica} has dropped evidence of removals that this node has not seen: it was away for too long`;
+    this.leave(link, 'CAUSEWAY_STALE', message);
   }
 
   /** Of a replica that holds nothing of what was compacted nothing can come back; one that is joining is served all of it. */

@@ -123,6 +123,11 @@ export class Neighbours {
     this.handshake.rejoinReason = reason;
   }
 
+  /** No repair brings what is missing here: the peer has compacted what this replica has not seen. */
+  tooLate(link: Link): void {
+    this.handshake.tooLate(link);
+  }
+
   get deadline(): number {
     const dialAt = this.paused ? Number.POSITIVE_INFINITY : this.dialer.deadline;
     return Math.min(this.gossip.dueAt, dialAt, this.ackDueAt ?? Number.POSITIVE_INFINITY);

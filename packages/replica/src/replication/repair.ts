@@ -58,6 +58,8 @@ export class Repair {
     private readonly env: Environment,
     /** The version vector has been moved; it is durable. */
     private readonly onMoved: (now: Now) => void,
+    /** What is missing here the neighbour has compacted in part: no repair can bring it. */
+    private readonly onStale: (link: Link) => void,
   ) {
     this.adopter = new Adopter(store, watches, (origin) => housekeeping.reconsider(origin));
     this.nextSession = Math.floor(env.random() * 2 ** 30);
@@ -265,6 +267,8 @@ export class Repair {
     else this.env.log.debug(fields, 'compared');
     if (GOOD.has(outcome)) this.mend(view);
     else if (mode === 'restore') this.compareWanted = true;
+    const link = this.links.get(replica);
+    if (isMoving && outcome === 'stale' && link !== undefined && this.isLate(link)) return this.onStale(link);
     if (!isMoving || outcome !== 'done') return;
     this.bootstraps = false;
     this.onMoved(now);
@@ -281,6 +285,11 @@ export class Repair {
     }
     this.damage = undefined;
     this.housekeeping.mend(damage.keys);
+  }
+
+  /** It holds something of a history of which the neighbour has dropped evidence that it has not seen. */
+  private isLate({ horizon }: Link): boolean {
+    return this.store.executed.size > 0 && !knows(this.store.executed, horizon);
   }
 
   private failed(replica: ReplicaId, now: Now): void {
