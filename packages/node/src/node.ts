@@ -245,6 +245,7 @@ async function wire(
     await links.stop('the node is stopping');
     current().driver.stop();
     current().host.stop();
+    if (!current().replica.isToRejoin) await storage.keepIdentity();
     await storage.close();
     await adminServer.close();
     log.info({ ms: Math.round(performance.now() - startedAt), drained }, 'stopped');

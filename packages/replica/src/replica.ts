@@ -74,7 +74,7 @@ export class Replica {
   /** Another replica takes its place: it asks for nothing more. */
   private left = false;
   /** Why its identity is to be left behind, since the host says so. */
-  private readonly rejoinReason: string | undefined;
+  private rejoinReason: string | undefined;
   private dirty = true;
   /** It has been logged that the node is ready; not before the host has heard of the replica. */
   private announced = true;
@@ -147,6 +147,7 @@ export class Replica {
           if (fault?.code === 'CAUSEWAY_DUPLICATE_IDENTITY' || (isBelieved && fault?.by === by))
             this.fault = undefined;
         },
+        stays: () => this.stay(),
         reported: (replica) => this.reported(replica),
         linkUp: (link, at) => this.repair.linkUp(link, at),
         linkDown: (link) => this.repair.linkDown(link),
@@ -325,6 +326,14 @@ export class Replica {
     return this.rejoinReason !== undefined;
   }
 
+  /** All members are in the same case: what they have together is all there is, and one by one they go on from it. */
+  private stay(): void {
+    this.env.log.warn({}, `${this.rejoinReason}: but so it is with every member, and the identity stays`);
+    this.rejoinReason = undefined;
+    this.neighbours.rejoinSoon(undefined);
+    this.declare();
+  }
+
   /** The last thing that it asks for. Who still waits for something is told that nothing was done. */
   private beginAnew(now: Now): Ready | undefined {
     const rejoin = this.rejoin.ready(this.config, this.env, now);
@@ -490,11 +499,12 @@ export class Replica {
       return this.rejoin.decide('CAUSEWAY_EVICTED', describeRetirement(self.replica, self.state));
     if (isRetired(self))
       return this.distrust('CAUSEWAY_REMOVED', describeRetirement(self.replica, self.state));
-    const state = !this.readiness.isReady
-      ? 'joining'
-      : this.draining && self.state === 'draining'
-        ? 'draining'
-        : 'active';
+    const state =
+      !this.readiness.isReady || this.rejoinReason !== undefined
+        ? 'joining'
+        : this.draining && self.state === 'draining'
+          ? 'draining'
+          : 'active';
     this.members.declare({ region, address, state });
   }
 
@@ -544,7 +554,7 @@ export class Replica {
 
   private mendStore(): void {
     if (this.unreadable === undefined || this.readOnly) return;
-    if ([...this.neighbours.upLinks()].length > 0) this.rejoin.decide('CAUSEWAY_CORRUPT', this.unreadable);
+    if (this.neighbours.hasTruth) this.rejoin.decide('CAUSEWAY_CORRUPT', this.unreadable);
   }
 
   private refusal(onlyReads: boolean): CausewayError | undefined {

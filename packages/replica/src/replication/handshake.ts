@@ -78,7 +78,7 @@ export class Handshake {
     if (met?.isRetired) return this.refuseRetired(link, met.member);
     if (this.isForeign(link, met !== undefined, hello.versionVector)) return;
     this.events.answered(link.address, hello);
-    if (this.isTwin(link, hello, now) || !this.mayStay(link, replica, now)) return;
+    if (this.isTwin(link, hello, now) || !this.mayLinkStay(link, replica, now)) return;
     const known = met?.latest.versionVector ?? new Map();
     link.state = 'checking';
     const believed = this.trust.believes(link);
@@ -166,7 +166,7 @@ export class Handshake {
   }
 
   /** Closes whichever of two links to one replica has to go. */
-  private mayStay(link: Link, replica: ReplicaId, now: Now): boolean {
+  private mayLinkStay(link: Link, replica: ReplicaId, now: Now): boolean {
     const dialledBySmaller = (candidate: Link) =>
       (candidate.address !== undefined) === this.store.self < replica;
     for (const other of [...this.table.links.values()]) {
@@ -253,11 +253,8 @@ export class Handshake {
 
   /** Nothing speaks against what the peer has of this replica; but it may be too late, or have to go anyway. */
   private consistent(link: Link, now: Now): void {
-    if (this.rejoinReason !== undefined) {
-      if (this.trust.believes(link) || this.trust.knows(link)) {
-        return this.leave(link, 'CAUSEWAY_REJOINING', this.rejoinReason);
-      }
-    } else if (this.isStale(link)) {
+    if (this.beginsAnewFrom(link)) return;
+    if (this.rejoinReason === undefined && this.isStale(link)) {
       return this.tooLate(link);
     }
     this.sound(link, now);
@@ -266,6 +263,39 @@ export class Handshake {
   tooLate(link: Link): void {
     const message = `${link.replica} has dropped evidence of removals that this node has not seen: it was away for too long`;
     this.leave(link, 'CAUSEWAY_STALE', message);
+  }
+
+  /** If the identity is to be left behind and the peer is one to begin anew from. */
+  beginsAnewFrom(link: Link): boolean {
+    if (this.rejoinReason === undefined || !this.isTruth(link)) return false;
+    if (!this.trust.believes(link) && !this.trust.knows(link)) return false;
+    this.leave(link, 'CAUSEWAY_REJOINING', this.rejoinReason);
+    return true;
+  }
+
+  /**
+   * Whether what the peer holds is what there is: two that began anew from each other would both be empty. One that is to
+   * leave its own identity behind says that it is joining. What others have written here the peer must have; until it
+   * has, it is served.
+   */
+  isTruth(link: Link): boolean {
+    const { durable } = this.store;
+    if (this.members.get(link.replica)?.member.state === 'joining') return false;
+    const report = link.report();
+    if (durable.size > 0 && report.size === 0) return false;
+    for (const { member } of this.members.living())
+      if (seqOf(report, member.replica) < seqOf(durable, member.replica)) return false;
+    return true;
+  }
+
+  /** Every member is linked, and joins, or is to leave its identity behind as well. */
+  get mayStay(): boolean {
+    const { up } = this.table;
+    if (up.size === 0) return false;
+    for (const { replica } of up.values())
+      if (this.members.get(replica)?.member.state !== 'joining') return false;
+    for (const { member } of this.members.living()) if (!up.has(member.replica)) return false;
+    return true;
   }
 
   /** Of a replica that holds nothing of what was compacted nothing can come back; one that is joining is served all of it. */

@@ -54,6 +54,8 @@ export interface NeighbourEvents {
   rejoin(code: RejoinCode, message: string, fork?: number): void;
   /** Peers are linked that find nothing wrong with it: `by` since now, and it is to be believed. */
   linked(by?: ReplicaId, isBelieved?: boolean): void;
+  /** It was to leave its identity behind, but no member holds anything that it could begin anew from. */
+  stays(): void;
   /** A member's report has moved. */
   reported(replica: ReplicaId): void;
   /** A link is up, or is no more; a message of a repair has come over one. */
@@ -151,6 +153,11 @@ export class Neighbours {
     return [...this.links.values()].some((link) => link.state !== 'up' && link.address === address);
   }
 
+  /** A peer is linked that this replica could begin anew from. */
+  get hasTruth(): boolean {
+    return [...this.up.values()].some((link) => this.handshake.isTruth(link));
+  }
+
   // What happens to links
 
   opened(id: LinkId, address: string | undefined, now: Now): void {
@@ -172,8 +179,17 @@ export class Neighbours {
       address: this.config.advertise,
       versionVector: new Map(this.store.reported),
       horizon: new Map(this.store.horizon),
-      members: this.members.list(),
+      members: this.introduction(),
     });
+  }
+
+  /** Who is to leave its identity behind is no peer to begin anew from, from its first word on. */
+  private introduction(): Member[] {
+    const members = this.members.list();
+    if (this.handshake.rejoinReason === undefined) return members;
+    return members.map((member) =>
+      member.replica === this.store.self && !isRetired(member) ? { ...member, state: 'joining' } : member,
+    );
   }
 
   closed(id: LinkId, reason: string, now: Now): void {
@@ -226,6 +242,8 @@ export class Neighbours {
       }
       this.intake.route(now);
       if (this.up.size > 0) this.events.linked();
+      // A peer that is linked may have joined or caught up meanwhile.
+      if ([...this.up.values()].some((link) => this.handshake.beginsAnewFrom(link))) return;
     }
     if (!this.paused && !isRetired(this.members.self))
       this.dialer.run(now, (replica) => replica === this.store.self || this.up.has(replica));
@@ -360,6 +378,7 @@ export class Neighbours {
     if (link.address !== undefined) this.dialer.linked(link.address);
     this.events.linked(link.replica, this.trust.believes(link));
     this.trust.linked(link);
+    if (this.handshake.rejoinReason !== undefined && this.handshake.mayStay) this.events.stays();
     this.events.linkUp(link, now);
     this.intake.linkUp(link, now);
     this.gossip.tell(link, now);

@@ -157,7 +157,12 @@ describe('an identity that the host wants left behind', () => {
     expect(node.ask(1, get('a')).results).toEqual([1]);
     expect(node.ask(1, put('a', 2)).code).toBe('CAUSEWAY_REJOINING');
     expect(reasonsOf(node)).toContain('rejoining');
-    greeted(node, us).tells(heard(0));
+    const members = [us.member];
+    greeted(node, us, { members }).tells(heard(0));
+    // It holds nothing.
+    expect(codesOf(node)).toEqual([]);
+    node.cuts(us.link);
+    greeted(node, us, { members, versionVector: new Map([[us.id, 1]]) }).tells(heard(0));
     expect(codesOf(node)).toEqual(['CAUSEWAY_REJOINING']);
   });
 });

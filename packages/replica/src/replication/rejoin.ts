@@ -69,7 +69,7 @@ export class Rejoin {
       clock: store.clock.last,
       resultBytes: store.resultBytes,
     });
-    const from = Math.max(1, this.heldByOthers() + 1 - store.limits.logFloorTransactions);
+    const from = Math.max(1, this.heldByAll() + 1 - store.limits.logFloorTransactions);
     const copies: Copy[] = [
       { ...logRange(store.self, from), kind: KIND.stash },
       ...[KIND.stash, KIND.result, KIND.resultExpiry].map((kind) => ({ ...kindRange(kind), kind })),
@@ -89,16 +89,17 @@ export class Rejoin {
     };
   }
 
-  /** Own seq up to which some member is known to have this replica's writes; what it cannot have does not count. */
-  private heldByOthers(): number {
+  /** Own seq up to which every member is known to have this replica's writes: whom it begins anew from is one of them. */
+  private heldByAll(): number {
     const { store } = this;
     const own = seqOf(store.durable, store.self);
-    let held = 0;
-    for (const { latest } of this.members.all()) {
+    let held: number | undefined;
+    for (const { latest } of this.members.living()) {
       const seq = seqOf(latest.versionVector, store.self);
-      if (seq <= own) held = Math.max(held, seq);
+      // What it cannot have does not count.
+      held = Math.min(held ?? own, seq <= own ? seq : 0);
     }
-    return held;
+    return held ?? 0;
   }
 }
 
