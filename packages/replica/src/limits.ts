@@ -154,6 +154,8 @@ export const REPAIR_RETRY_MS = 1_000;
 export const REPAIR_RETRY_MAX_MS = 30_000;
 /** Questions for digests in one session: a descent of one level at a time has fewer. */
 export const REPAIR_COMPARES_MAX = 64;
+/** Batches of ids that wait for their answer, however few bytes they have. */
+export const REPAIR_BATCHES_MAX = 1_024;
 
 /** Readiness of the first node of a cluster, when no seed answers. */
 export const FIRST_NODE_MS = 5_000;

@@ -461,6 +461,7 @@ export class Replica {
         'all members know that it is retired: nothing waits for it any more',
       );
     }
+    this.lookAtCeiling();
     this.reissue.retry();
     // What has to meet the evidence of later removals is still to come.
     const stable = this.reissue.hasWork ? new Map() : this.members.stable();
@@ -550,6 +551,17 @@ export class Replica {
     if (this.unreadable === undefined) this.env.log.error({ code: error.code }, error.message);
     this.unreadable = error.message;
     this.mendStore();
+  }
+
+  /** Part of what a source had that is retired is here, and the rest can never come. */
+  private lookAtCeiling(): void {
+    const { store, members } = this;
+    if (store.isDurablyWhole || !this.neighbours.hasTruth) return;
+    for (const [origin, seq] of store.durableCeiling) {
+      if (seq <= seqOf(store.durable, origin) || !members.isSettled(origin)) continue;
+      const message = `a repair from ${origin}, which is retired, has come to no end`;
+      return this.rejoin.decide('CAUSEWAY_STALE', message);
+    }
   }
 
   private mendStore(): void {

@@ -23,7 +23,7 @@ import {
   type RepairOutcome,
   type RepairView,
 } from '@causeway/protocol';
-import { REPAIR_PATIENCE_MS } from '../limits.js';
+import { REPAIR_BATCHES_MAX, REPAIR_PATIENCE_MS } from '../limits.js';
 import type { OriginPosition } from '../store/replica-record.js';
 import type { View } from '../store/views.js';
 import { Descent } from './repair-descent.js';
@@ -221,6 +221,7 @@ export class RepairReceiver implements RepairSession {
       // Of a retired member nothing may come that the members of its time do not wait for.
       if (seq > most) return this.end('stale', true);
     }
+    if (!knows(view.versionVector, view.horizon)) return this.end('broken', true);
     const begins = this.isMoving && store.executed.size === 0;
     if (!knows(view.versionVector, store.horizon) || (!begins && !knows(store.executed, view.horizon)))
       return this.end('stale', true);
@@ -309,8 +310,10 @@ export class RepairReceiver implements RepairSession {
     const bytes = ids.length + (through?.length ?? 0);
     const last = this.batches.at(-1);
     const isLast = last !== undefined && last.through === undefined;
-    if (this.walk === undefined || isLast || this.receivedBytes > this.parts.store.limits.repairWindowBytes)
-      return this.end('broken', true);
+    const isFull =
+      this.receivedBytes > this.parts.store.limits.repairWindowBytes ||
+      this.batches.length >= REPAIR_BATCHES_MAX;
+    if (this.walk === undefined || isLast || isFull) return this.end('broken', true);
     this.receivedBytes += bytes;
     const left = new Map<number, number>();
     for (let at = 0; at < ids.length; at += RECORD_ID_BYTES) left.set(nameAt(ids, at), at / RECORD_ID_BYTES);
@@ -447,6 +450,8 @@ export class RepairReceiver implements RepairSession {
     store.clock.observe(theirs.clock, store.now.wall);
     store.raiseCeiling(this.theirBound);
     store.moveTo(positionsOf(theirs));
+    // What the source has compacted has left no evidence here either.
+    store.moveHorizon(theirs.horizon);
     this.parts.movedTo();
     store.whenDurable(() => this.end('done', true));
   }

@@ -19,7 +19,7 @@ import {
   type RepairOutcome,
   unsealValue,
 } from '@causeway/protocol';
-import { REPAIR_COMPARES_MAX, REPAIR_PATIENCE_MS } from '../limits.js';
+import { REPAIR_BATCHES_MAX, REPAIR_COMPARES_MAX, REPAIR_PATIENCE_MS } from '../limits.js';
 import { concat, KIND, kindRange, recordKeyOfGarbage } from '../store/keyspace.js';
 import type { FrozenIndex } from '../store/merkle.js';
 import type { View } from '../store/views.js';
@@ -267,6 +267,7 @@ export class RepairSource implements RepairSession {
     // Whatever holds the walk up is on its way to the receiver.
     if (this.held + this.out.queuedBytes >= window) this.out.flush();
     if (!this.out.hasCredit || this.held + this.out.queuedBytes >= window) return;
+    if (this.unanswered.size >= REPAIR_BATCHES_MAX) return;
     this.reading = true;
     this.walk.next((page) => {
       this.reading = false;

@@ -1,0 +1,100 @@
+/** Repairs that meet members which came late, go, or do not keep to the bounds. */
+import { describe, expect, test } from 'vitest';
+import { KIND } from '../store/keyspace.js';
+import { add, count, del, get, increment, put } from '../testing/operations.js';
+import { Rig } from '../testing/rig.js';
+import { Wires } from '../testing/wires.js';
+
+const limits = { compareIntervalMs: 5_000, indexBits: 6 };
+
+function forgetLog(rig: Rig): void {
+  for (const { key } of rig.store.all(KIND.log)) rig.store.delete(key);
+}
+
+function linked(...regions: readonly string[]): { rigs: Rig[]; wires: Wires } {
+  const rigs = regions.map((region) => new Rig({ region, limits }));
+  return { rigs, wires: new Wires(rigs).connectAll() };
+}
+
+describe('a repair', () => {
+  test('who takes over a view knows no more of removals than its source', () => {
+    const { rigs, wires } = linked('a', 'b');
+    const [a, b] = rigs as [Rig, Rig];
+    a.run(put('x', 1), put('y', 2));
+    a.run(del('x'));
+    wires.pass(10_000);
+    expect(a.record.horizon.size).toBeGreaterThan(0);
+    forgetLog(a);
+    forgetLog(b);
+    const j = new Rig({ region: 'j', seeds: ['ws://a'], limits });
+    const more = new Wires([a, b, j]);
+    more.connect(a, j);
+    more.pass(10_000);
+    expect(j.status.versionVector.get(a.id)).toBe(a.seq);
+    expect([...j.record.horizon]).toEqual([...a.record.horizon]);
+  });
+
+  test('a source that is retired leaves no ceiling behind that nobody reaches', () => {
+    const { rigs, wires } = linked('a', 'b');
+    const [a, b] = rigs as [Rig, Rig];
+    for (let i = 0; i < 50; i++) a.run(put(`k${i}`, i), add('s', `e${i}`), increment('c', i));
+    wires.pass(3_000);
+    wires.cut(a, b);
+    a.run(put('last', 1));
+    forgetLog(a);
+    forgetLog(b);
+    const j = new Rig({ region: 'j', seeds: ['ws://a', 'ws://b'], limits });
+    const more = new Wires([a, b, j]);
+    more.filter = (message, from) =>
+      from === a && message.type === 'repair-mark' && message.what === 'walked' ? undefined : message;
+    more.connect(a, j);
+    more.pass(2_000);
+    more.cut(a, j);
+    more.connect(b, j);
+    b.step({ type: 'remove-member', replica: a.id });
+    more.passUntil(() => j.aside.length > 0);
+    // What was begun is thrown away; it begins anew from who is left.
+    more.connect(b, j);
+    more.passUntil(() => j.status.reasons.length === 0);
+    expect(j.digest).toBe(b.digest);
+    expect(j.run(get('k1'), get('last'), count('c'))).toEqual([1, undefined, b.one(count('c'))]);
+  });
+
+  test('a source that floods with empty batches is cut off', () => {
+    const { rigs, wires } = linked('a', 'b');
+    const [a, b] = rigs as [Rig, Rig];
+    b.run(put('own', 1));
+    wires.pass(2_000);
+    wires.cut(a, b);
+    for (let i = 0; i < 50; i++) a.run(put(`k${i}`, i));
+    forgetLog(a);
+    for (let i = 0; i < 60; i++) b.run(put(`b${i}`, i));
+    let done = false;
+    wires.filter = (message, from) => {
+      if (from !== a || message.type !== 'repair-ids') return message;
+      if (!done) {
+        done = true;
+        b.holdScans = true;
+        const link = b.sent
+          .flatMap((s) => (s.type === 'message' && s.message.type === 'repair-open' ? [s.link] : []))
+          .at(-1)!;
+        for (let i = 0; i < 200_000; i++)
+          b.replica.step(
+            {
+              type: 'link-message',
+              link,
+              message: { ...message, batch: i + 1, ids: new Uint8Array(0), through: Uint8Array.of(1) },
+            },
+            b.now,
+          );
+      }
+      return undefined;
+    };
+    wires.connect(a, b);
+    wires.pass(1_000);
+    const receiver = (b.replica as unknown as { repair: { receiver?: { batches: unknown[] } } }).repair
+      .receiver;
+    expect(done).toBe(true);
+    expect(receiver?.batches.length ?? 0).toBeLessThan(10_000);
+  });
+});
