@@ -1,6 +1,7 @@
 import { replicaId } from '@causeway/crdt';
 import { ChunkWriter } from '@causeway/protocol';
 import { describe, expect, test } from 'vitest';
+import { KIND } from '../store/keyspace.js';
 import { get, put } from '../testing/operations.js';
 import { Rig, WALL } from '../testing/rig.js';
 import { puts, ScriptedPeer } from '../testing/scripted-peer.js';
@@ -165,6 +166,21 @@ describe('an identity that the host wants left behind', () => {
     greeted(node, us, { members, versionVector: new Map([[us.id, 1]]) }).tells(heard(0));
     expect(codesOf(node)).toEqual(['CAUSEWAY_REJOINING']);
   });
+});
+
+test('takes along what only a member had that is gone', () => {
+  const node = new Rig({ seeds: ['ws://us'], limits: { logFloorTransactions: 2 } });
+  node.pass(6_000);
+  for (let i = 0; i < 20; i++) node.run(put('a', i));
+  const ap = new ScriptedPeer(node, 'ap').dials();
+  ap.acks(new Map([[node.id, 20]]));
+  node.step({ type: 'remove-member', replica: ap.id });
+  node.leave = 'restored';
+  node.restart();
+  const us = new ScriptedPeer(node, 'us');
+  greeted(node, us, { members: [us.member], versionVector: new Map([[us.id, 1]]) }).tells(heard(0));
+  expect(codesOf(node)).toEqual(['CAUSEWAY_REJOINING']);
+  expect(node.store.all(KIND.stash)).toHaveLength(20);
 });
 
 test('who waits when the identity is left gets one answer, and watches end', () => {
