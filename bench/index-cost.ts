@@ -49,7 +49,6 @@ const environment: Environment = {
     duplicateChunk: nothing,
     repairSession: nothing,
     repairRecords: nothing,
-    repairBytes: nothing,
     conflict: nothing,
     write: nothing,
     read: nothing,

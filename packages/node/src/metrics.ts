@@ -257,7 +257,7 @@ export class Metrics implements Telemetry, OperationTelemetry {
     );
     this.counter(
       'causeway_repair_bytes_total',
-      'Bytes of records, ids and digests in repairs, in either role',
+      'Bytes of the messages of repairs, in either role',
       ['direction'],
       (counter) => {
         counter.inc({ direction: 'sent' }, this.repairedBytes.sent);

@@ -136,7 +136,12 @@ async function wire(
   cleanups.push(() => storage.close());
 
   const hub = new SessionHub(step);
-  const links: PeerLinks = new PeerLinks({ step, allowOrigin, log });
+  const links: PeerLinks = new PeerLinks({
+    step,
+    allowOrigin,
+    log,
+    onRepair: (direction, bytes) => metrics.repairBytes(direction, bytes),
+  });
   cleanups.push(() => links.stop('the node did not start'));
   // Whoever comes before there is a replica is sent away.
   await links.pause();

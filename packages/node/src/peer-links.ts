@@ -43,6 +43,8 @@ export interface PeerLinksOptions {
   readonly step: (event: Event) => void;
   readonly allowOrigin: readonly string[];
   readonly log: Log;
+  /** Told of every frame of a repair. */
+  readonly onRepair?: (direction: 'sent' | 'received', bytes: number) => void;
 }
 
 export interface PeerBytes {
@@ -125,6 +127,7 @@ export class PeerLinks {
     // A commit goes to all peers that keep up as one message, which is encoded once.
     if (this.encoded?.message !== message) this.encoded = { message, bytes: encodePeerMessage(message) };
     connection.send(this.encoded.bytes);
+    if (isRepair(message)) this.options.onRepair?.('sent', this.encoded.bytes.length);
   }
 
   /** Sends what waits first, unless the peer hears nothing any more: then each second of politeness is one of silence. */
@@ -183,6 +186,7 @@ export class PeerLinks {
       message: (bytes) => {
         const message = this.decode(link, connection, bytes);
         if (message === undefined) return;
+        if (isRepair(message)) this.options.onRepair?.('received', bytes.length);
         if (link.peer === undefined) {
           if (message.type !== 'hello') {
             this.refuse(link, connection, badFrame('the first message must be a hello'));
@@ -240,6 +244,10 @@ export class PeerLinks {
     });
     if (this.links.size === 0) this.stopped?.();
   }
+}
+
+function isRepair({ type }: PeerMessage): boolean {
+  return type.startsWith('repair-');
 }
 
 function addBytes(sums: Map<ReplicaId, PeerBytes>, peer: ReplicaId, connection: Connection): void {

@@ -36,8 +36,6 @@ export interface Telemetry {
   repairSession(peer: ReplicaId, outcome: RepairOutcome): void;
   /** Records that repairs have brought and that told something new. */
   repairRecords(count: number): void;
-  /** Of records, ids and digests, roughly. */
-  repairBytes(direction: 'sent' | 'received', bytes: number): void;
   write(type: KeyType): void;
   read(type: KeyType): void;
 }

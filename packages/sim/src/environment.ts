@@ -30,7 +30,6 @@ export function observedEnvironment(
       duplicateChunk: () => count('duplicate chunks'),
       repairSession: (_peer, outcome) => count(`repairs ${outcome}`),
       repairRecords: () => count('repair records'),
-      repairBytes: () => {},
       conflict: (type) => count(`conflicts ${type}`),
       write: (type) => count(`writes ${type}`),
       read: (type) => count(`reads ${type}`),

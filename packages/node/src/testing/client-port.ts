@@ -54,7 +54,6 @@ export async function startPort(options: PortOptions = {}): Promise<Port & { rep
     duplicateChunk: nothing,
     repairSession: nothing,
     repairRecords: nothing,
-    repairBytes: nothing,
     conflict: nothing,
     write: nothing,
     read: nothing,

@@ -13,9 +13,21 @@
  *   durable, not before.
  * - What came is joined to what is here now; what is compared is what was here when the own view was taken.
  */
-import { dominates, joinVersionVectors, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import {
+  dominates,
+  joinCounter,
+  joinElements,
+  joinRegisters,
+  joinVersionVectors,
+  type ReplicaId,
+  seqOf,
+  type VersionVector,
+} from '@causeway/crdt';
 import {
   CausewayError,
+  decodeCounter,
+  decodeElement,
+  decodeRegister,
   RECORD_ID_BYTES,
   type RecordState,
   type RepairMessage,
@@ -24,6 +36,7 @@ import {
   type RepairView,
 } from '@causeway/protocol';
 import { REPAIR_BATCHES_MAX, REPAIR_PATIENCE_MS } from '../limits.js';
+import { bytesText, KIND } from '../store/keyspace.js';
 import type { OriginPosition } from '../store/replica-record.js';
 import type { View } from '../store/views.js';
 import { Descent } from './repair-descent.js';
@@ -72,12 +85,19 @@ export class RepairReceiver implements RepairSession {
   private page: WalkedRecord[] = [];
   private pageThrough: Uint8Array | undefined;
   private readonly batches: Batch[] = [];
+  /** Of what was wanted, by its key: what this side has of it, until it is known whether that says more. */
+  private readonly mismatched = new Map<string, WalkedRecord>();
+  private mismatchedBytes = 0;
   private sourceIsDone = false;
   private receivedBytes = 0;
   private patientUntil = Number.POSITIVE_INFINITY;
   private readonly endsAt: number;
-  /** Records that told something new, and records sent back. */
+  /** Records that told something new. */
   changed = 0;
+  /** Questions that were asked one after the other; the records wanted of all batches are one. */
+  rounds = 1;
+  readonly startedAt: number;
+  private hasWanted = false;
 
   constructor(
     readonly id: number,
@@ -88,6 +108,7 @@ export class RepairReceiver implements RepairSession {
     private readonly takenUpTo: (origin: ReplicaId) => number | undefined,
   ) {
     const { limits, now } = parts.store;
+    this.startedAt = now.monotonic;
     this.endsAt = now.monotonic + limits.repairAgeMaxMs;
     this.out = new Outflow(id, limits.repairWindowBytes, (message) => this.send(message));
     parts.housekeeping.pauseCompaction(this);
@@ -194,6 +215,8 @@ export class RepairReceiver implements RepairSession {
     this.receivedBytes += bytes;
     try {
       adopter.add(this, records);
+      for (const record of records) this.answerTo(record);
+      this.out.flush();
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
       const { replica } = this.link;
@@ -275,12 +298,14 @@ export class RepairReceiver implements RepairSession {
 
   private descend(descent: Descent): void {
     const question = descent.question;
+    this.rounds++;
     if (question !== undefined) {
       this.send({ type: 'repair-compare', session: this.id, ...question });
       return;
     }
     const { level, byId, whole } = descent.result;
     if (byId.length + whole.length === 0) {
+      this.rounds--;
       this.walkEnded = true;
       this.sourceIsDone = true;
       this.state = 'walking';
@@ -395,7 +420,21 @@ export class RepairReceiver implements RepairSession {
     const { a, b } = record.print;
     if (readLane(batch.ids, at) === a && readLane(batch.ids, at + 4) === b) return;
     batch.wants.push(place);
-    this.push(record);
+    // Beyond a window it goes back unasked.
+    const bytes = record.key.length + record.state.length;
+    if (this.mismatchedBytes + bytes > this.parts.store.limits.repairWindowBytes) return this.push(record);
+    this.mismatchedBytes += bytes;
+    this.mismatched.set(bytesText(record.key), record);
+  }
+
+  /** What has come of a record that differs may be all that there is: only what it lacks goes back. */
+  private answerTo({ key, state }: RecordState): void {
+    const name = bytesText(key);
+    const mine = this.mismatched.get(name);
+    if (mine === undefined) return;
+    this.mismatched.delete(name);
+    this.mismatchedBytes -= mine.key.length + mine.state.length;
+    if (saysMore(mine, state)) this.push(mine);
   }
 
   /** The source may lack it: only if it can have lost it, not where this side has but begun. */
@@ -413,6 +452,8 @@ export class RepairReceiver implements RepairSession {
   private answer(batch: Batch): void {
     this.batches.shift();
     const indices = [...batch.wants, ...batch.left.values()].sort((a, b) => a - b);
+    if (indices.length > 0 && !this.hasWanted) this.rounds++;
+    this.hasWanted ||= indices.length > 0;
     this.send({ type: 'repair-want', session: this.id, batch: batch.number, indices });
     this.receivedBytes -= batch.bytes;
     this.send({ type: 'repair-credit', session: this.id, bytes: batch.bytes });
@@ -425,6 +466,9 @@ export class RepairReceiver implements RepairSession {
   private walkIsAll(): void {
     if (this.state !== 'walking') return this.end('broken', true);
     this.sourceIsDone = true;
+    for (const record of this.mismatched.values()) this.push(record);
+    this.mismatched.clear();
+    this.out.flush();
     this.advance();
   }
 
@@ -457,7 +501,6 @@ export class RepairReceiver implements RepairSession {
   }
 
   private send(message: RepairMessage): void {
-    this.parts.moved('sent', message);
     this.link.send(message);
   }
 }
@@ -476,4 +519,22 @@ function nameOf(high: number, low: number): number {
 
 function nameAt(ids: Uint8Array, at: number): number {
   return nameOf(readLane(ids, at), readLane(ids, at + 4));
+}
+
+/** Whether a record holds anything that `theirs` does not. Both are of one key. */
+function saysMore({ key, state: mine }: RecordState, theirs: Uint8Array): boolean {
+  switch (key[0]) {
+    case KIND.register: {
+      const { register } = decodeRegister(theirs);
+      return joinRegisters(register, decodeRegister(mine).register) !== register;
+    }
+    case KIND.counter: {
+      const counter = decodeCounter(theirs);
+      return joinCounter(counter, decodeCounter(mine).entries) !== counter;
+    }
+    default: {
+      const element = decodeElement(theirs);
+      return joinElements(element, decodeElement(mine)) !== element;
+    }
+  }
 }

@@ -24,9 +24,8 @@ export interface RepairParts {
   ended(session: RepairSession, outcome: RepairOutcome): void;
   /** The executed version vector has moved past chunks that may be on their way in. */
   movedTo(): void;
-  /** Records that told something new; bytes of records, ids and digests. */
+  /** Records that told something new. */
   adopted(records: number): void;
-  moved(direction: 'sent' | 'received', message: RepairMessage): void;
 }
 
 export interface RepairSession {
@@ -47,27 +46,6 @@ export interface RepairSession {
  */
 export function knows(versionVector: VersionVector, horizon: VersionVector): boolean {
   return dominates(versionVector, horizon);
-}
-
-/** Bytes of a message that repair is there to save. */
-export function weightOf(message: RepairMessage): number {
-  switch (message.type) {
-    case 'repair-states':
-      return message.records.reduce((sum, { key, state }) => sum + key.length + state.length + 4, 8);
-    case 'repair-view':
-    case 'repair-digests':
-      return message.digests.length + 32;
-    case 'repair-ids':
-      return message.ids.length + (message.through?.length ?? 0) + 8;
-    case 'repair-compare':
-      return message.nodes.length + 12;
-    case 'repair-walk':
-      return message.byId.length + message.whole.length + 12;
-    case 'repair-want':
-      return message.indices.length + 12;
-    default:
-      return 32;
-  }
 }
 
 /** Levels down to which a tree of so many records is worth comparing: a few records in each leaf. */

@@ -409,7 +409,6 @@ export class RepairSource implements RepairSession {
   }
 
   private send(message: RepairMessage): void {
-    this.parts.moved('sent', message);
     this.link.send(message);
   }
 }

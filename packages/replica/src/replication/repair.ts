@@ -20,7 +20,7 @@ import type { Link } from './link.js';
 import type { Members } from './members.js';
 import { Adopter } from './repair-adopter.js';
 import { RepairReceiver } from './repair-receiver.js';
-import { knows, type RepairParts, type RepairSession, weightOf } from './repair-session.js';
+import { knows, type RepairParts, type RepairSession } from './repair-session.js';
 import { RepairSource } from './repair-source.js';
 
 /** Outcomes after which the same peer may be asked again at once. */
@@ -74,7 +74,6 @@ export class Repair {
       adopted: (records) => {
         if (records > 0) env.telemetry.repairRecords(records);
       },
-      moved: (direction, message) => env.telemetry.repairBytes(direction, weightOf(message)),
     };
   }
 
@@ -121,7 +120,6 @@ export class Repair {
   }
 
   message(link: Link, message: RepairMessage, now: Now): void {
-    this.env.telemetry.repairBytes('received', weightOf(message));
     if (message.type === 'repair-open') return this.serve(link, message);
     const { receiver } = this;
     const source = this.sources.get(link.replica);
@@ -257,12 +255,13 @@ export class Repair {
       if (this.sources.get(replica) === session) this.sources.delete(replica);
       return;
     }
-    const { mode, changed, isMoving, view } = this.receiver;
+    const { mode, changed, isMoving, view, rounds, startedAt } = this.receiver;
     this.receiver = undefined;
     this.env.telemetry.repairSession(replica, outcome);
     if (GOOD.has(outcome)) this.attempts.delete(replica);
     else if (outcome !== 'unsettled') this.failed(replica, now);
-    const fields = { peer: replica, mode, outcome, records: changed };
+    const ms = Math.round(now.monotonic - startedAt);
+    const fields = { peer: replica, mode, outcome, records: changed, rounds, ms };
     if (isMoving || changed > 0) this.env.log.info(fields, 'a repair has ended');
     else this.env.log.debug(fields, 'compared');
     if (GOOD.has(outcome)) this.mend(view);

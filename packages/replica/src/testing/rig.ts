@@ -567,7 +567,6 @@ export class Rig {
         duplicateChunk: (peer) => told.duplicates.push(peer),
         repairSession: (peer, outcome) => told.repairs.push({ peer, outcome }),
         repairRecords: () => {},
-        repairBytes: () => {},
         conflict: (type) => told.conflicts.push(type),
         write: (type) => told.writes.push(type),
         read: (type) => told.reads.push(type),
