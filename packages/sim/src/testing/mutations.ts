@@ -185,7 +185,7 @@ export const MUTATIONS: readonly Mutation[] = [
             return original.call(this, chunk, dot, record, slot, now);
           },
       ),
-    seed: 7,
+    seed: 138,
     property: 'acknowledged-writes',
   },
   {
