@@ -1,5 +1,8 @@
+import { replicaId } from '@causeway/crdt';
+import type { Member } from '@causeway/protocol';
 import { describe, expect, test } from 'vitest';
 import { FIRST_NODE_MS } from './limits.js';
+import { Readiness } from './readiness.js';
 import { get, put } from './testing/operations.js';
 import { Rig } from './testing/rig.js';
 import { puts, ScriptedPeer } from './testing/scripted-peer.js';
@@ -147,5 +150,34 @@ describe('a node that was ready once', () => {
     node.restart();
     node.pass(1_000);
     expect(isReady(node)).toBe(false);
+  });
+});
+
+describe('a seed that does not answer', () => {
+  const id = replicaId('us-east.00000001');
+  const at = (address: string, state: 'active' | 'removed') =>
+    ({ replica: id, region: 'us-east', address, state }) as unknown as Member;
+  const answeredByUs = () => {
+    const readiness = new Readiness(['ws://us', 'ws://ap'], 0, false, true);
+    readiness.answered('ws://us', { replica: id, versionVector: new Map() }, 0);
+    return readiness;
+  };
+
+  test('has been met when a member stands at its address, which may be gone for good', () => {
+    const readiness = answeredByUs();
+    expect(readiness.haveAllBeenMet([])).toBe(false);
+    expect(readiness.haveAllBeenMet([{ address: 'ws://us' }])).toBe(false);
+    expect(readiness.haveAllBeenMet([{ address: 'ws://ap' }])).toBe(true);
+  });
+
+  test('is not waited for when it was removed, and nobody else is at its address', () => {
+    const readiness = answeredByUs();
+    const isReadyWith = (...members: Member[]) => {
+      readiness.forgetRetired(members);
+      return readiness.check(new Map(), 1);
+    };
+    expect(isReadyWith()).toBe(false);
+    expect(isReadyWith(at('ws://ap', 'removed'), at('ws://ap', 'active'))).toBe(false);
+    expect(isReadyWith(at('ws://ap', 'removed'))).toBe(true);
   });
 });

@@ -9,6 +9,7 @@
  * - The first node of a cluster, whose seeds are not up yet, is ready after FIRST_NODE_MS without any answer.
  */
 import { dominates, type ReplicaId, type VersionVector } from '@causeway/crdt';
+import { isRetired, type Member } from '@causeway/protocol';
 import { FIRST_NODE_MS, REISSUE_WAIT_MS, REJOIN_ANSWER_MS } from './limits.js';
 
 export class Readiness {
@@ -48,13 +49,30 @@ export class Readiness {
   }
 
   /** All seeds have answered since the start. */
-  get allAnswered(): boolean {
+  private get allAnswered(): boolean {
     return [...this.seeds].every((seed) => this.answers.has(seed));
+  }
+
+  /** Every seed has answered since the start, or stands at an address of a member, which has been met before. */
+  haveAllBeenMet(members: Iterable<{ readonly address: string }>): boolean {
+    if (this.allAnswered) return true;
+    const met = new Set([...members].map(({ address }) => address));
+    return [...this.seeds].every((seed) => this.answers.has(seed) || met.has(seed));
   }
 
   /** The address is this node's own: the same list of seeds for all nodes is as good as any. */
   forgetSeed(address: string): void {
     this.seeds.delete(address);
+  }
+
+  /** Nobody waits for a seed at whose address there is none but a retired member, once another has answered. */
+  forgetRetired(members: Iterable<Member>): void {
+    if (this.ready || this.allAnswered || this.answers.size === 0) return;
+    const all = [...members];
+    for (const seed of this.seeds) {
+      const there = all.filter(({ address }) => address === seed);
+      if (there.length > 0 && there.every(isRetired)) this.seeds.delete(seed);
+    }
   }
 
   answered(

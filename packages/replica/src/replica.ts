@@ -468,13 +468,16 @@ export class Replica {
     this.unstable.sample(this.store.durable, stable, now.monotonic);
     this.housekeeping.tick(now, stable);
     // A seed that has never been met may still want the log from its beginning.
-    if (this.readiness.isReady && this.readiness.allAnswered) this.housekeeping.cutLog(this.members.held());
+    if (this.readiness.isReady && this.readiness.haveAllBeenMet(this.members.list())) {
+      this.housekeeping.cutLog(this.members.held());
+    }
     this.housekeeping.capLog(this.members.mostHeld(this.id), now);
     this.members.saveReports(now.monotonic);
   }
 
   private check(now: Now): void {
     if (!this.readOnly) this.reissue.tick(this.store.wasReady);
+    this.readiness.forgetRetired(this.members.list());
     if (!this.readiness.check(this.store.durable, now.monotonic, this.reissue.hasWork)) return;
     this.announced = false;
     this.store.wasReady = true;

@@ -36,6 +36,13 @@ const REFUSALS = new Set([
   'CAUSEWAY_CLOCK_SKEW',
   'CAUSEWAY_OVERLOADED',
   'CAUSEWAY_IDEMPOTENCY_FULL',
+  'CAUSEWAY_CLOCK_SKEW',
+  'CAUSEWAY_REMOVED',
+  'CAUSEWAY_AMNESIA',
+  'CAUSEWAY_STALE',
+  'CAUSEWAY_EVICTED',
+  'CAUSEWAY_REJOINING',
+  'CAUSEWAY_DUPLICATE_IDENTITY',
 ]);
 
 type Waiting =
@@ -64,6 +71,7 @@ export class Client implements SessionListener {
   /** Connects when it is not connected; true when it is now. */
   connect(): boolean {
     if (this.session !== undefined) return true;
+    this.giveUpWhatIsGone();
     this.session = this.parts.cluster.connect(this.node, this);
     if (this.session === undefined) return false;
     this.boundWhatIsOver();
@@ -95,6 +103,7 @@ export class Client implements SessionListener {
     const call: Call = {
       id: history.calls.length,
       node: this.node,
+      place: this.place,
       session: this.session.id,
       request: 0,
       operations,
@@ -111,6 +120,8 @@ export class Client implements SessionListener {
       seqAfter: Number.POSITIVE_INFINITY,
       seenBefore: durable.versionVector,
       seenAfter: undefined,
+      doubtful: false,
+      blind: false,
     };
     history.add(call);
     observer.invoked(call);
@@ -120,7 +131,7 @@ export class Client implements SessionListener {
 
   /** Sends an answered call once more, or another one under its key. */
   probe(call: Call, type: 'repeat' | 'mismatch'): void {
-    if (this.session === undefined || call.key === undefined) return;
+    if (this.session === undefined || call.key === undefined || call.place !== this.place) return;
     const request = this.nextRequest++;
     this.waiting.set(request, { type, call });
     const other: Operation = { op: 'counter.increment', key: 'mismatched', by: 1 };
@@ -149,8 +160,22 @@ export class Client implements SessionListener {
     this.waiting.clear();
   }
 
+  /** Nobody answers at a node that is no more, and a directory that was put back does not know what it has answered. */
+  private giveUpWhatIsGone(): void {
+    const { gone } = this.parts.cluster.node(this.node);
+    const lost = this.retries.filter(({ place }) => gone || place !== this.place);
+    this.retries = this.retries.filter((call) => !lost.includes(call));
+    for (const call of lost) this.forget(call);
+  }
+
+  private get place(): string {
+    return `${this.node}/${this.parts.cluster.node(this.node).epoch}`;
+  }
+
   private attempt(call: Call): void {
     const session = this.session as Session;
+    // Its dot may be one of another identity by now.
+    if (this.parts.cluster.durable(this.node)?.replica !== call.replica) call.doubtful = call.blind = true;
     call.session = session.id;
     call.request = this.nextRequest++;
     call.attempts++;
@@ -191,6 +216,10 @@ export class Client implements SessionListener {
       this.retries.push(call);
       return;
     }
+    this.forget(call);
+  }
+
+  private forget(call: Call): void {
     call.outcome = 'unknown';
     call.answeredAt = Number.POSITIVE_INFINITY;
     this.parts.observer.answered(call);

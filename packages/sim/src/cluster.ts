@@ -9,6 +9,7 @@ import {
   type Batch,
   copiedKey,
   Driver,
+  IDENTITY_KEY,
   type Limits,
   type Rejoin,
   type ReplicaConfig,
@@ -55,6 +56,10 @@ export interface ClusterNode {
   /** Counts starts, from 1; 0 before the first. */
   starts: number;
   paused: boolean;
+  /** For good: it is no member any more. */
+  gone: boolean;
+  /** Counts the breaks in the history of its directory. */
+  epoch: number;
   /** Its process is about to end. */
   stopping: boolean;
   /** The process, from its start to its end. */
@@ -103,6 +108,8 @@ export interface ClusterObserver {
   sent(node: ClusterNode, message: PeerMessage, to: number | undefined): void;
   /** A batch is durable on the machine's disk; `before` reads what stood there. */
   landing(node: ClusterNode, landing: Landing): void;
+  /** Its process has left its identity behind, and is about to go on under another one. */
+  begunAnew(node: ClusterNode): void;
 }
 
 export interface Landing {
@@ -141,6 +148,8 @@ export class Cluster {
       disk: new Disk(scheduler, prng.split(`disk ${index}`), node.disk),
       starts: 0,
       paused: false,
+      gone: false,
+      epoch: 0,
       stopping: false,
       host: undefined,
       driver: undefined,
@@ -161,7 +170,7 @@ export class Cluster {
   start(index: number): void {
     const { scheduler, prng, trace, engine, profile, observer } = this.parts;
     const node = this.node(index);
-    if (node.host !== undefined) return;
+    if (node.host !== undefined || node.gone) return;
     node.starts++;
     const random = prng.split(`start ${index} ${node.starts}`);
     trace.note(index, 'start', node.starts);
@@ -170,7 +179,7 @@ export class Cluster {
     const config: ReplicaConfig = {
       region: settings.region,
       advertise: node.address,
-      seeds: settings.seeds.map((seed) => this.node(seed).address),
+      seeds: this.seedsOf(node, settings),
       limits: settings.limits,
     };
     const env = observedEnvironment(node.index, random.split('replica'), trace, this.told);
@@ -213,7 +222,7 @@ export class Cluster {
 
   /** The process goes on with a new store, at once: renaming directories is atomic. */
   private beginAnew(node: ClusterNode, { code, batch, copies }: Rejoin): void {
-    const { scheduler, trace } = this.parts;
+    const { scheduler, trace, observer } = this.parts;
     const old = node.disk.entries();
     const copied = copies.flatMap((copy) =>
       node.disk.read(copy.from, copy.to).map(({ key, value }) => ({ key: copiedKey(copy, key), value })),
@@ -222,7 +231,15 @@ export class Cluster {
     trace.note(node.index, 'begins anew', code);
     node.aside.push(old);
     node.leave = undefined;
-    node.disk.restore([...batch.puts, ...copied]);
+    node.epoch++;
+    observer.begunAnew(node);
+    const puts = [...batch.puts, ...copied];
+    node.disk.restore(puts);
+    const identity = puts.find(({ key }) => isIdentity(key))?.value;
+    observer.landing(node, {
+      batch: { puts, deletes: [] },
+      before: (key) => (isIdentity(key) ? identity : undefined),
+    });
     const { starts } = node;
     scheduler.after(0.001, () => {
       if (node.starts === starts) this.start(node.index);
@@ -283,6 +300,11 @@ export class Cluster {
     node.host?.resume();
   }
 
+  /** Machines whose replicas are members, or are to be. */
+  present(): ClusterNode[] {
+    return this.nodes.filter(({ gone }) => !gone);
+  }
+
   /** Undefined while nothing runs there. */
   status(index: number): Status | undefined {
     const node = this.node(index);
@@ -295,6 +317,15 @@ export class Cluster {
     if (replica === undefined) return undefined;
     const { id, versionVector, ceiling, isRepairing } = replica;
     return { replica: id, versionVector, ceiling, isRepairing };
+  }
+
+  /** Nobody is given the address of a machine that is gone; who would have no other is given some that is there. */
+  private seedsOf(node: ClusterNode, { seeds }: NodeProfile): string[] {
+    const there = seeds.map((seed) => this.node(seed)).filter(({ gone }) => !gone);
+    const others = this.present().filter((other) => other !== node && other.starts > 0);
+    // With an empty directory and no seed it would found a cluster of its own.
+    const isFounder = seeds.length === 0 && node.epoch === 0;
+    return (there.length > 0 || isFounder ? there : others).map(({ address }) => address);
   }
 
   /** Connects a client; undefined when nothing listens. */
@@ -333,4 +364,8 @@ export class Cluster {
     this.parts.trace.note(index, answer.type, answer.session, answer.request);
     this.sessions.get(answer.session)?.listener.answered(answer);
   }
+}
+
+function isIdentity(key: Uint8Array): boolean {
+  return key.length === IDENTITY_KEY.length && key.every((byte, index) => byte === IDENTITY_KEY[index]);
 }

@@ -5,7 +5,7 @@
  * (history.ts). A value is right when some choice of the open ones explains it; the bounds are narrow, since a
  * node tells what it has made durable before and after each call, and closed where all have settled.
  */
-import { compareStamps, type Stamp } from '@causeway/crdt';
+import { compareReadings, compareStamps, type Stamp } from '@causeway/crdt';
 import { type Call, type Certainty, type History, nameOf, sees } from './history.js';
 import { show } from './violation.js';
 
@@ -59,7 +59,8 @@ export function checkRegister(
   if (
     source.write.stamp !== undefined &&
     got.stamp !== undefined &&
-    compareStamps(source.write.stamp, got.stamp) !== 0
+    // Issued again under another name it keeps its time.
+    (source.call.doubtful ? compareReadings : compareStamps)(source.write.stamp, got.stamp) !== 0
   ) {
     return `the value of call ${source.call.id} with stamp ${show(got.stamp)} instead of ${show(source.write.stamp)}`;
   }

@@ -25,6 +25,11 @@ export const FAULT_KINDS = [
   'failing disk',
   'full disk',
   'failing reads',
+  'leave',
+  'removal',
+  'backup put back',
+  'directory copied',
+  'directory deleted',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -84,8 +89,18 @@ export function planFaults(
   return drawn.sort((a, b) => a.at - b.at).map((fault, id) => ({ id, ...fault }));
 }
 
-/** Kinds that any cluster gets over within its run. */
-const SHORT_KINDS = FAULT_KINDS.filter((kind) => kind !== 'long pause' && kind !== 'clock jump');
+/** Once or twice in a run, and not in every one. */
+export const RARE_KINDS: ReadonlySet<FaultKind> = new Set([
+  'long pause',
+  'clock jump',
+  'leave',
+  'removal',
+  'backup put back',
+  'directory copied',
+  'directory deleted',
+]);
+
+const SHORT_KINDS = FAULT_KINDS.filter((kind) => !RARE_KINDS.has(kind));
 
 function lasting(kind: FaultKind, stream: Prng, mean: number): number {
   if (kind === 'long pause') return stream.between(60_000, 240_000);

@@ -5,7 +5,10 @@
  * and the clocks agree. Each fault draws from a stream of its own, so that leaving one out moves no other.
  */
 import type { Cluster, ClusterNode } from './cluster.js';
+import { Departures } from './departures.js';
+import { Directories } from './directories.js';
 import { type FaultKind, type FaultProfile, type PlannedFault, planFaults } from './fault-plan.js';
+import type { History } from './history.js';
 import { Partitions } from './partitions.js';
 import type { Prng } from './prng.js';
 import type { Scheduler } from './scheduler.js';
@@ -25,6 +28,8 @@ export interface FaultsParts {
   readonly prng: Prng;
   readonly trace: Trace;
   readonly cluster: Cluster;
+  readonly history: History;
+  readonly onBreak: (node: ClusterNode) => void;
   readonly profile: FaultProfile;
   readonly durationMs: number;
   /** Ids of the only faults that strike; all when absent. */
@@ -37,12 +42,16 @@ export class Faults {
   readonly struck: PlannedFault[] = [];
   readonly counts = new Map<FaultKind, number>();
   private readonly partitions: Partitions;
+  private readonly departures: Departures;
+  private readonly directories: Directories;
   private running = false;
 
   constructor(private readonly parts: FaultsParts) {
     const { prng, profile, cluster, durationMs, scheduler } = parts;
     this.plan = planFaults(prng, profile, cluster.nodes.length, durationMs);
     this.partitions = new Partitions(cluster, scheduler);
+    this.departures = new Departures(cluster, scheduler, parts.history);
+    this.directories = new Directories(cluster, parts.history, this.departures, parts.onBreak);
   }
 
   start(): void {
@@ -69,6 +78,7 @@ export class Faults {
       this.startWhenDown(node);
     }
     this.partitions.heal();
+    this.departures.settle();
   }
 
   private begin(fault: PlannedFault, prng: Prng): void {
@@ -127,6 +137,16 @@ export class Faults {
         return nothing;
       case 'clock jump':
         return jump(node, prng);
+      case 'backup put back':
+        return this.directories.backUp(node);
+      case 'directory copied':
+        return this.directories.copy(node, cluster.node(b));
+      case 'directory deleted':
+        return this.directories.remove(node);
+      case 'leave':
+        return this.departures.leave(node);
+      case 'removal':
+        return this.departures.remove(node, prng.chance(0.6));
       default:
         return harmDisk(node, kind, prng);
     }

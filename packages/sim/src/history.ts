@@ -14,6 +14,8 @@ export type Outcome = 'pending' | 'acknowledged' | 'refused' | 'unknown';
 export interface Call {
   readonly id: number;
   readonly node: number;
+  /** The node, as long as its directory's history has no break. */
+  readonly place: string;
   /** Client connection of the last attempt, and the call's place in it. */
   session: number;
   request: number;
@@ -35,6 +37,10 @@ export interface Call {
   seqAfter: number;
   readonly seenBefore: VersionVector;
   seenAfter: VersionVector | undefined;
+  /** What it did may be lost with its replica, though it was acknowledged. */
+  doubtful: boolean;
+  /** Made where the version vector does not say what is there. */
+  blind: boolean;
 }
 
 /** Three-valued: the evidence may leave it open. */
@@ -44,6 +50,7 @@ export type Certainty = 'yes' | 'maybe' | 'no';
 export function sees(later: Call, earlier: Call): Certainty {
   if (earlier.outcome === 'refused' || !earlier.writes || later === earlier) return 'no';
   if (earlier.invokedAt > later.answeredAt) return 'no';
+  if (earlier.doubtful || (later.blind && later.replica === earlier.replica)) return 'maybe';
   if (later.seenAfter !== undefined && seqOf(later.seenAfter, earlier.replica) <= earlier.seqBefore)
     return 'no';
   if (earlier.outcome !== 'acknowledged') return 'maybe';
@@ -59,9 +66,17 @@ export class History {
   readonly calls: Call[] = [];
   /** In all calls together. */
   operations = 0;
+  private readonly doubted = new Map<ReplicaId, number>();
   private readonly byKey = new Map<string, Call[]>();
 
+  /** From now on what a replica wrote above `seq` may be lost: it is known to no other. */
+  doubt(replica: ReplicaId, seq: number): void {
+    this.doubted.set(replica, seq);
+    for (const call of this.calls) if (call.replica === replica && call.seqAfter > seq) call.doubtful = true;
+  }
+
   add(call: Call): void {
+    call.doubtful = call.blind = this.doubted.has(call.replica);
     this.calls.push(call);
     this.operations += call.operations.length;
     if (!call.writes) return;

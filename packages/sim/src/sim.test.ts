@@ -5,7 +5,7 @@
  * CAUSEWAY_SIM_SEED=7 npx vitest run packages/sim/src/sim.test.ts -t replay         one seed, with its last events
  */
 import { describe, expect, test } from 'vitest';
-import { FAULT_KINDS } from './fault-plan.js';
+import { FAULT_KINDS, type FaultKind } from './fault-plan.js';
 import { addCounts, failureText, runSeed } from './report.js';
 import { simulate } from './simulator.js';
 import { PLANTED_BUGS } from './testing/planted-bugs.js';
@@ -13,6 +13,8 @@ import { PLANTED_BUGS } from './testing/planted-bugs.js';
 const SEEDS = Number(process.env['CAUSEWAY_SIM_SEEDS'] ?? 200);
 const FIRST_SEED = Number(process.env['CAUSEWAY_SIM_FIRST_SEED'] ?? 1);
 const REPLAYED = process.env['CAUSEWAY_SIM_SEED'];
+/** Kinds whose rate is 0 for now: see profile.ts. */
+const NOT_DRAWN: ReadonlySet<FaultKind> = new Set(['backup put back', 'directory copied']);
 /** Seeds that are tried when the recorded one no longer finds a planted bug. */
 const SEARCHED = 60;
 
@@ -25,7 +27,7 @@ test(`${SEEDS} seeds: clusters under faults keep what they promise`, {
     if (report.failure !== undefined) expect.fail(failureText(runSeed(seed, { traceLines: 100 })));
     addCounts(counts, report.counts);
   }
-  const kinds = FAULT_KINDS.map((kind) => `fault ${kind}`);
+  const kinds = FAULT_KINDS.filter((kind) => !NOT_DRAWN.has(kind)).map((kind) => `fault ${kind}`);
   const states = [
     'conflicts register',
     'conflicts set',

@@ -18,7 +18,7 @@ import { StoredRecordsChecker } from './checkers/stored-records.js';
 import { WatchesChecker } from './checkers/watches.js';
 import { WholeTransactionsChecker } from './checkers/whole-transactions.js';
 import { Client, type ClientParts } from './client.js';
-import { Cluster } from './cluster.js';
+import { Cluster, type ClusterNode } from './cluster.js';
 import { type Engine, REAL_ENGINE } from './engine.js';
 import type { Walls } from './expectation.js';
 import { Faults } from './faults.js';
@@ -111,6 +111,7 @@ export class Simulation {
           this.states.sent(node, message, to);
           for (const checker of this.all) checker.sent?.(node, message, to);
         },
+        begunAnew: (node) => this.broken(node),
         landing: (node, landing) => {
           for (const checker of this.all) checker.landing?.(node, landing);
         },
@@ -164,11 +165,20 @@ export class Simulation {
       prng: prng.split('faults'),
       trace: this.trace,
       cluster: this.cluster,
+      history,
+      onBreak: (node) => this.broken(node),
       profile: profile.faults,
       durationMs: profile.durationMs,
       only: options.faults,
     });
     options.prepare?.(this);
+  }
+
+  private broken(node: ClusterNode): void {
+    const replica = node.driver?.replica.id;
+    if (replica === undefined) return;
+    this.states.note('fault history of a directory broken');
+    for (const checker of this.all) checker.broken?.(node, replica);
   }
 
   private judgesWhatIsShown(checker: Checker): boolean {
@@ -241,7 +251,7 @@ export class Simulation {
 
   private judgeAtRest(): void {
     const { cluster, scheduler, history } = this;
-    const contents = cluster.nodes.map(({ index }) => {
+    const contents = cluster.present().map(({ index }) => {
       const client = this.client(index);
       client.connect();
       return readContents(cluster, scheduler, client, history.names());
@@ -251,7 +261,7 @@ export class Simulation {
 
   /** Removal evidence that is still stored, and chunks that the log keeps beyond its floor. */
   private evidence(): string[] {
-    return this.cluster.nodes.flatMap(({ index, disk }) => {
+    return this.cluster.present().flatMap(({ index, disk }) => {
       const floor = this.profile.cluster.nodes[index]?.limits.logFloorTransactions;
       return evidenceIn(disk.entries(), floor ?? DEFAULT_LIMITS.logFloorTransactions).map(
         (what) => `n${index} ${what}`,
@@ -260,7 +270,7 @@ export class Simulation {
   }
 
   statuses() {
-    return this.cluster.nodes.map(({ index }) => this.cluster.status(index));
+    return this.cluster.present().map(({ index }) => this.cluster.status(index));
   }
 
   /** Looks now and then rather than after every event: looking costs. */

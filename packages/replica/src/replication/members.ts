@@ -248,7 +248,9 @@ export class Members {
     if (retired === undefined || !retired.isRetired) return Number.POSITIVE_INFINITY;
     if (retired.settled) return seqOf(this.store.durable, origin);
     if ((this.states.get(from)?.met ?? 0) < retired.retiredAt) return Number.POSITIVE_INFINITY;
-    let most = 0;
+    // Who has nothing has met nobody of that time, and takes what his source has.
+    if (this.store.executed.size === 0) return Number.POSITIVE_INFINITY;
+    let most = retired.member.finalSeq;
     for (const { met, latest } of this.living()) {
       if (met < retired.retiredAt) most = Math.max(most, seqOf(latest.versionVector, origin));
     }
@@ -310,7 +312,9 @@ export class Members {
       latest: new Map(),
     }));
     if (retires) {
-      const finalSeq = seqOf(this.store.durable, this.store.self);
+      // A directory that was rolled back has less of itself than the others.
+      const { self } = this.store;
+      const finalSeq = Math.max(seqOf(this.store.durable, self), this.mostHeld(self));
       const member = joinMembers(this.self, { ...this.self, state: 'evicted', finalSeq });
       const event = this.events + 1;
       records.push({ member, met: event, retiredAt: event, settled: false, quietMs: 0, latest: new Map() });

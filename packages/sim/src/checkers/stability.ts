@@ -65,6 +65,7 @@ class Applied {
 export class StabilityChecker implements Checker {
   /** Dots whose evidence has gone, by what held it, and chunks that were cut from a log. */
   readonly dropped = { register: 0, element: 0, clear: 0, counter: 0, chunk: 0 };
+  private readonly brokenOnes = new Set<ReplicaId>();
   private readonly applied = new Map<ReplicaId, Applied>();
   private readonly names = new WeakMap<Uint8Array, ReplicaId>();
   /** Members, with what their introducers had when they stored them. */
@@ -77,6 +78,11 @@ export class StabilityChecker implements Checker {
     private readonly capsLog: (node: number) => boolean,
   ) {}
 
+  /** It counts no more, and nothing that it does is held against what the others have. */
+  broken(_node: ClusterNode, replica: ReplicaId): void {
+    this.brokenOnes.add(replica);
+  }
+
   landing({ index }: ClusterNode, { batch, before }: Landing): void {
     const identity = before(IDENTITY_KEY);
     // The first batch of a store drops nothing.
@@ -84,10 +90,12 @@ export class StabilityChecker implements Checker {
     const self = this.nameIn(identity);
     const record = batch.puts.find(({ key }) => key[0] === IDENTITY && key[1] === 1);
     if (record !== undefined) this.appliedBy(self).progress(positionsOf(record.value));
+    const isBroken = this.brokenOnes.has(self);
     for (const { key, value } of batch.puts) {
       if (key[0] === MEMBER) this.memberAt(self, asciiOf(key.subarray(1)) as ReplicaId, key, value);
-      else if (isRecord(key)) this.judgeRecord(self, key, before(key), value);
+      else if (isRecord(key) && !isBroken) this.judgeRecord(self, key, before(key), value);
     }
+    if (isBroken) return;
     for (const key of batch.deletes) {
       const old = before(key);
       if (old === undefined) continue;
@@ -112,7 +120,9 @@ export class StabilityChecker implements Checker {
   private isGone(member: ReplicaId): boolean {
     const holders = this.retired.get(member);
     if (holders === undefined) return false;
-    return [...this.members.keys()].every((other) => this.retired.has(other) || holders.has(other));
+    return [...this.members.keys()].every(
+      (other) => this.retired.has(other) || holders.has(other) || this.brokenOnes.has(other),
+    );
   }
 
   private judgeRecord(
@@ -144,7 +154,12 @@ export class StabilityChecker implements Checker {
       throw new Violation('stability', `${self} cuts its own ${seq} from its log, which nobody else has`);
     }
     for (const [member, introducedAt] of this.members) {
-      if (this.retired.get(member)?.has(self) || seqOf(introducedAt, replica) >= seq) continue;
+      if (
+        this.brokenOnes.has(member) ||
+        this.retired.get(member)?.has(self) ||
+        seqOf(introducedAt, replica) >= seq
+      )
+        continue;
       if (seqOf(this.appliedBy(member).versionVector, replica) >= seq) continue;
       throw new Violation('stability', `${self} cuts ${replica} ${seq} from its log, which ${member} lacks`);
     }
@@ -153,7 +168,8 @@ export class StabilityChecker implements Checker {
   private judge(self: ReplicaId, dot: Dot, what: () => string): void {
     const own = this.appliedBy(self).versionVector;
     for (const [member, introducedAt] of this.members) {
-      if (member === self || member === dot.replica || this.isGone(member)) continue;
+      if (this.brokenOnes.has(member) || member === self || member === dot.replica || this.isGone(member))
+        continue;
       if (seqOf(introducedAt, dot.replica) >= dot.seq) continue;
       const applied = this.appliedBy(member);
       if (seqOf(applied.versionVector, dot.replica) < dot.seq) {

@@ -1,0 +1,61 @@
+/**
+ * Data directories that are not what they were: a backup is put back, a directory is copied to another machine, or
+ * deleted. What was known nowhere else may be lost with it; everything else may not.
+ */
+import type { Cluster, ClusterNode } from './cluster.js';
+import type { Departures } from './departures.js';
+import { doubtWhatIsLost, heldElsewhere } from './held-elsewhere.js';
+import type { History } from './history.js';
+
+export class Directories {
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly history: History,
+    private readonly departures: Departures,
+    /** Checkers are told that an identity's history has a break. */
+    private readonly onBreak: (node: ClusterNode) => void,
+  ) {}
+
+  /** A backup is taken now; returns what puts it back. */
+  backUp(node: ClusterNode): (() => void) | undefined {
+    const replica = node.driver?.replica.id;
+    if (replica === undefined) return undefined;
+    const backup = node.disk.entries();
+    return () => {
+      // Whoever has begun anew since then has another directory.
+      if (node.gone || node.driver?.replica.id !== replica) return;
+      this.replace(node, () => node.disk.restore(backup));
+    };
+  }
+
+  /** The directory of `original` in the place of the node's own, whose identity is no more. */
+  copy(node: ClusterNode, original: ClusterNode): (() => void) | undefined {
+    const lost = node.driver?.replica.id;
+    const copied = original.driver?.replica.id;
+    if (lost === undefined || copied === undefined || original.gone || !this.departures.canSpare(node))
+      return undefined;
+    const entries = original.disk.entries();
+    this.history.doubt(copied, heldElsewhere(this.cluster, original, copied));
+    this.onBreak(original);
+    this.replace(node, () => node.disk.restore(entries));
+    this.departures.strike(lost);
+    return () => undefined;
+  }
+
+  remove(node: ClusterNode): (() => void) | undefined {
+    const lost = node.driver?.replica.id;
+    if (lost === undefined || !this.departures.canSpare(node)) return undefined;
+    this.replace(node, () => node.disk.restore([]));
+    this.departures.strike(lost);
+    return () => undefined;
+  }
+
+  private replace(node: ClusterNode, change: () => void): void {
+    doubtWhatIsLost(this.cluster, this.history, node);
+    this.onBreak(node);
+    this.cluster.crash(node.index, false);
+    change();
+    node.epoch++;
+    this.cluster.start(node.index);
+  }
+}
