@@ -8,5 +8,7 @@ export default defineConfig({
     include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // By itself vitest leaves a core unused, which on two cores is one test file at a time.
+    maxWorkers: '100%',
   },
 });
