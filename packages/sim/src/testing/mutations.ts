@@ -10,12 +10,26 @@ import {
   compareReadings,
   type Dot,
   joinCounter,
+  joinVersionVectors,
   meetVersionVectors,
   type VersionVector,
 } from '@causeway/crdt';
 import type { Chunk, RecordDelta } from '@causeway/protocol';
 import { type Batch, Driver, type Event, type Host } from '@causeway/replica';
-import { ChunkApplier, Intake, type MemberState, Members, Store, Transaction } from '@causeway/replica/parts';
+import {
+  ChunkApplier,
+  Intake,
+  KIND,
+  kindRange,
+  type MemberState,
+  Members,
+  Rejoin,
+  RepairReceiver,
+  RepairSource,
+  Store,
+  Transaction,
+  View,
+} from '@causeway/replica/parts';
 import type { VirtualHost } from '../host.js';
 import type { Profile } from '../profile.js';
 import type { SeedOptions } from '../report.js';
@@ -252,7 +266,123 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 2,
     property: 'acknowledged-writes',
   },
+  {
+    name: 'advance the version vector before the repair ends',
+    plant: () =>
+      patch(
+        RepairReceiver,
+        'takeView',
+        (original) =>
+          function (view) {
+            original.call(this, view);
+            if (!this.isMoving || this.hasEnded) return;
+            const starts = [...view.versionVector].map(([origin, seq], index) => {
+              return [origin, { seq, start: view.starts[index] }] as const;
+            });
+            this.parts.store.raiseCeiling(this.theirBound);
+            this.parts.store.moveTo(new Map(starts));
+            this.parts.movedTo();
+          },
+      ),
+    seed: 23,
+    property: 'acknowledged-writes',
+  },
+  {
+    name: 'leave pending removal evidence out of a repair',
+    plant: () =>
+      patch(
+        RepairSource,
+        'readEvidence',
+        () =>
+          function () {
+            this.evidenceFrom = undefined;
+            this.send({ type: 'repair-mark', session: this.id, what: 'evidence' });
+            if (this.open.mode === 'bootstrap') this.walkAll();
+            this.pump();
+          },
+      ),
+    seed: 36,
+    property: 'acknowledged-writes',
+  },
+  {
+    name: 'serve a repair from moving state',
+    // The pages of a view are those of the moment at which they are read, and what the receiver then says to have is
+    // what the source had at the end.
+    plant: () =>
+      patches(
+        patch(
+          View,
+          'scan',
+          () =>
+            function (range, entriesMax, bytesMax, then) {
+              const answer = (entries: unknown): void => {
+                if (this.isOpen) then(entries);
+              };
+              if (this.isOpen) this.reads.scan(range, entriesMax, bytesMax, answer);
+            },
+        ),
+        patch(
+          View,
+          'load',
+          () =>
+            function (keys, then) {
+              const answer = (values: unknown): void => {
+                if (this.isOpen) then(values);
+              };
+              if (this.isOpen) this.reads.values(keys, answer);
+            },
+        ),
+        patch(
+          RepairReceiver,
+          'finish',
+          (original) =>
+            function () {
+              if (this.isMoving) {
+                const { theirs } = this;
+                const started = new Map(
+                  [...theirs.versionVector.keys()].map((origin, at) => [origin, theirs.starts[at]]),
+                );
+                const versionVector = joinVersionVectors(theirs.versionVector, this.link.report());
+                const starts = [...versionVector.keys()].map((origin) => started.get(origin) ?? 0);
+                this.theirs = { ...theirs, versionVector, starts };
+                this.theirBound = joinVersionVectors(this.theirBound, versionVector);
+              }
+              return original.call(this);
+            },
+        ),
+      ),
+    options: { checkers: ['acknowledged', 'causalVisibility', 'convergence'] },
+    seed: 11,
+    property: 'acknowledged-writes',
+  },
+  {
+    name: 'merge two-way after amnesia',
+    // Who begins anew keeps what it had.
+    plant: () =>
+      patch(
+        Rejoin,
+        'ready',
+        (original) =>
+          function (...args) {
+            const ready = original.apply(this, args);
+            if (ready === undefined) return undefined;
+            const kinds = [KIND.register, KIND.set, KIND.element, KIND.counter, KIND.garbage, KIND.expiry];
+            const kept = kinds.map((kind) => ({ ...kindRange(kind), kind }));
+            return { ...ready, copies: [...ready.copies, ...kept] };
+          },
+      ),
+    options: { adjust: rollingBack, checkers: ['acknowledged', 'convergence'] },
+    seed: 5,
+    property: 'acknowledged-writes',
+  },
 ];
+
+/** Backups are put back all the time. */
+function rollingBack(profile: Profile): Profile {
+  const often = { everyMs: profile.durationMs / 4, lastsMs: profile.durationMs / 5 };
+  const rates = { ...profile.faults.rates, 'backup put back': often };
+  return { ...profile, faults: { ...profile.faults, rates } };
+}
 
 /** One clock ahead, which the others follow: so their stamps are often equal. And nobody looks whether all are equal. */
 function tied(profile: Profile): Profile {
