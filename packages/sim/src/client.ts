@@ -193,7 +193,7 @@ export class Client implements SessionListener {
       call.outcome = 'acknowledged';
       call.results = answer.results;
       this.bound(call, this.parts.cluster.durable(this.node)?.ceiling);
-    } else if (answer.type === 'failure' && REFUSALS.has(answer.error.code)) {
+    } else if (answer.type === 'failure' && this.isRefusal(answer.error.code)) {
       call.code = answer.error.code;
       if (call.attempts > 1) {
         // An earlier attempt may have had its effect all the same: only an answer makes that known.
@@ -208,6 +208,11 @@ export class Client implements SessionListener {
     } else
       throw new Violation('answers', `n${this.node} answered ${show(call.operations)} with ${show(answer)}`);
     this.parts.observer.answered(call);
+  }
+
+  /** A damaged record is told of; where there is none, it is not. */
+  private isRefusal(code: string): boolean {
+    return REFUSALS.has(code) || (code === 'CAUSEWAY_CORRUPT' && this.parts.history.hasTaints);
   }
 
   private lose(call: Call): void {
@@ -241,7 +246,11 @@ export class Client implements SessionListener {
 }
 
 function checkProbe(type: 'repeat' | 'mismatch', call: Call, answer: Answer): void {
-  if (answer.type === 'failure' && REFUSALS.has(answer.error.code)) return;
+  if (
+    answer.type === 'failure' &&
+    (REFUSALS.has(answer.error.code) || answer.error.code === 'CAUSEWAY_CORRUPT')
+  )
+    return;
   if (answer.type === 'failure' && answer.error.code === 'CAUSEWAY_OUTCOME_UNKNOWN') return;
   if (type === 'repeat') {
     if (answer.type === 'reply' && show(answer.results) === show(call.results)) return;

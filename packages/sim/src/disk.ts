@@ -195,6 +195,11 @@ export class Disk {
     this.put({ puts: entries, deletes: [] });
   }
 
+  /** What is stored under a key is not what was written; `undefined`: it is lost. */
+  spoil(key: Uint8Array, value: Uint8Array | undefined): void {
+    this.put(value === undefined ? { puts: [], deletes: [key] } : { puts: [{ key, value }], deletes: [] });
+  }
+
   /** The process dies, or its machine does. */
   crash(): void {
     this.life++;

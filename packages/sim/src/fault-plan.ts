@@ -30,6 +30,8 @@ export const FAULT_KINDS = [
   'backup put back',
   'directory copied',
   'directory deleted',
+  'bit flipped',
+  'record lost',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -98,6 +100,8 @@ export const RARE_KINDS: ReadonlySet<FaultKind> = new Set([
   'backup put back',
   'directory copied',
   'directory deleted',
+  'bit flipped',
+  'record lost',
 ]);
 
 const SHORT_KINDS = FAULT_KINDS.filter((kind) => !RARE_KINDS.has(kind));

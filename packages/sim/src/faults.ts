@@ -5,6 +5,7 @@
  * and the clocks agree. Each fault draws from a stream of its own, so that leaving one out moves no other.
  */
 import type { Cluster, ClusterNode } from './cluster.js';
+import { damageRecord } from './damage.js';
 import { Departures } from './departures.js';
 import { Directories } from './directories.js';
 import { type FaultKind, type FaultProfile, type PlannedFault, planFaults } from './fault-plan.js';
@@ -143,6 +144,9 @@ export class Faults {
         return this.directories.copy(node, cluster.node(b));
       case 'directory deleted':
         return this.directories.remove(node);
+      case 'bit flipped':
+      case 'record lost':
+        return damageRecord(node, kind === 'record lost', this.parts.history, prng) ? nothing : undefined;
       case 'leave':
         return this.departures.leave(node);
       case 'removal':

@@ -8,6 +8,7 @@
  */
 import { type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import type { Operation, Result } from '@causeway/protocol';
+import { type Family, familyOf } from './keys.js';
 
 export type Outcome = 'pending' | 'acknowledged' | 'refused' | 'unknown';
 
@@ -67,12 +68,44 @@ export class History {
   /** In all calls together. */
   operations = 0;
   private readonly doubted = new Map<ReplicaId, number>();
+  /** All is healed and settled. */
+  atRest = false;
+  private readonly tainted = new Map<string, Set<number>>();
   private readonly byKey = new Map<string, Call[]>();
 
   /** From now on what a replica wrote above `seq` may be lost: it is known to no other. */
   doubt(replica: ReplicaId, seq: number): void {
     this.doubted.set(replica, seq);
     for (const call of this.calls) if (call.replica === replica && call.seqAfter > seq) call.doubtful = true;
+  }
+
+  /** A record of this name has gone bad at a node. */
+  taint(name: string, node: number): void {
+    const nodes = this.tainted.get(name) ?? new Set();
+    this.tainted.set(name, nodes.add(node));
+  }
+
+  get hasTaints(): boolean {
+    return this.tainted.size > 0;
+  }
+
+  touchesTaint(call: Call): boolean {
+    return this.hasTaints && call.operations.some((operation) => this.tainted.has(nameOf(operation)));
+  }
+
+  /**
+   * Whether nothing can be said of it. At rest something can: of a record that went bad at one node only, and whose
+   * writes do not depend on what their writer has found there.
+   */
+  isOpen(name: string): boolean {
+    const nodes = this.tainted.get(name);
+    if (nodes === undefined) return false;
+    const family = familyOf(name.slice(name.indexOf(' ') + 1));
+    return !this.atRest || nodes.size > 1 || family === undefined || DEPENDENT.has(family);
+  }
+
+  isTainted(name: string): boolean {
+    return this.tainted.has(name);
   }
 
   add(call: Call): void {
@@ -97,6 +130,9 @@ export class History {
     return [...this.byKey.keys()].sort();
   }
 }
+
+/** What a write does depends on what its writer finds: a removal, a reset, a clear. */
+const DEPENDENT: ReadonlySet<Family> = new Set(['volatile', 'shared', 'resettable']);
 
 /** The type is part of a key's identity. */
 export function nameOf(operation: Operation): string {

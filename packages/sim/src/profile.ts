@@ -221,6 +221,8 @@ const RARE: Partial<Record<FaultKind, number>> = {
   'backup put back': 0,
   'directory copied': 0,
   'directory deleted': 0.1,
+  'bit flipped': 0.1,
+  'record lost': 0.1,
 };
 
 function drawFaults(prng: Prng, durationMs: number, least: number): DrawnFaults {

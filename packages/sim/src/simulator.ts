@@ -19,6 +19,7 @@ import { WatchesChecker } from './checkers/watches.js';
 import { WholeTransactionsChecker } from './checkers/whole-transactions.js';
 import { Client, type ClientParts } from './client.js';
 import { Cluster, type ClusterNode } from './cluster.js';
+import { nameOfRecord } from './damage.js';
 import { type Engine, REAL_ENGINE } from './engine.js';
 import type { Walls } from './expectation.js';
 import { Faults } from './faults.js';
@@ -129,7 +130,7 @@ export class Simulation {
         const { logBytesMax = 0, logAgeMaxMs = 0 } = profile.cluster.nodes[node]?.limits ?? {};
         return logBytesMax < DEFAULT_LIMITS.logBytesMax || logAgeMaxMs < DEFAULT_LIMITS.logAgeMaxMs;
       }),
-      watches: new WatchesChecker(),
+      watches: new WatchesChecker(history),
     };
     const chosen = options.checkers ?? (Object.keys(this.checkers) as CheckerName[]);
     const known = (name: CheckerName): boolean =>
@@ -147,10 +148,11 @@ export class Simulation {
           for (const checker of this.all) checker.invoked?.(call);
         },
         answered: (call) => {
+          const isBad = history.touchesTaint(call);
           const isRepairing = this.repairs.overlap(call.node, call.invokedAt, call.answeredAt);
           if (isRepairing) this.states.note('calls during a repair');
           for (const checker of this.all) {
-            if (!isRepairing || !this.judgesWhatIsShown(checker)) checker.answered?.(call);
+            if (!(isRepairing || isBad) || !this.judgesWhatIsShown(checker)) checker.answered?.(call);
           }
         },
       },
@@ -231,11 +233,13 @@ export class Simulation {
 
   /** Ends all faults and all clients' work, waits until all replicas are equal, and judges them. */
   healAndSettle(): void {
-    const { faults, workload } = this;
+    const { faults, workload, history } = this;
     faults.heal();
     workload.stop();
+    this.lookThrough();
     const isDone = (): boolean => workload.unanswered === 0 && haveConverged(this.statuses());
     if (!this.soon(isDone, SETTLE_MS)) this.failToSettle();
+    history.atRest = true;
     this.judgeAtRest();
     if (!this.all.includes(this.checkers.storedRecords)) return;
     if (!this.soon(() => this.evidence().length === 0, EVIDENCE_MS)) {
@@ -247,6 +251,20 @@ export class Simulation {
     // Compaction changes nothing that anybody can see.
     if (!this.soon(() => haveConverged(this.statuses()), SETTLE_MS)) this.failToSettle();
     this.judgeAtRest();
+  }
+
+  /** What has gone bad in a store is found by looking through it, which an operator asks for. */
+  private lookThrough(): void {
+    if (!this.history.hasTaints) return;
+    const passesOf = (index: number): number => this.cluster.status(index)?.scrub.passes ?? 0;
+    const isUp = (): boolean => this.cluster.present().every(({ driver }) => driver !== undefined);
+    this.soon(isUp, SETTLE_MS);
+    const before = this.cluster.present().map(({ index }) => passesOf(index));
+    for (const { host } of this.cluster.present()) host?.step({ type: 'scrub' });
+    // One that is under way may be past what is bad.
+    const areThrough = (): boolean =>
+      this.cluster.present().every(({ index }, at) => passesOf(index) >= (before[at] as number) + 2);
+    this.soon(areThrough, SETTLE_MS);
   }
 
   private judgeAtRest(): void {
@@ -263,7 +281,9 @@ export class Simulation {
   private evidence(): string[] {
     return this.cluster.present().flatMap(({ index, disk }) => {
       const floor = this.profile.cluster.nodes[index]?.limits.logFloorTransactions;
-      return evidenceIn(disk.entries(), floor ?? DEFAULT_LIMITS.logFloorTransactions).map(
+      // Of a record that went bad its own evidence may have gone first.
+      const entries = disk.entries().filter(({ key }) => !this.history.isTainted(nameOfRecord(key) ?? ''));
+      return evidenceIn(entries, floor ?? DEFAULT_LIMITS.logFloorTransactions).map(
         (what) => `n${index} ${what}`,
       );
     });

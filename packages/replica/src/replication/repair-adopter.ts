@@ -30,7 +30,7 @@ import {
   VALUE_BYTES_MAX,
 } from '@causeway/protocol';
 import type { Now } from '../environment.js';
-import { adoptClear, applyCounter, applyElement, applyRegister } from '../store/apply.js';
+import { adoptClear, applyCounter, applyElement, applyRegister, countAnew } from '../store/apply.js';
 import { Changes } from '../store/changes.js';
 import { decodeText, elementKey, KIND, splitElementKey, textKey } from '../store/keyspace.js';
 import type { Slot } from '../store/slot.js';
@@ -200,7 +200,11 @@ export class Adopter {
       removers: delta.removals.map(({ by }) => by.replica),
       join: (_now, changes) => {
         const before = slot.state;
+        // It was lost here, and whether the set's size knows is not known.
+        const wasLost =
+          before.adds.length === 0 && delta.adds.some((dot) => covers(this.store.executed, dot));
         const visible = applyElement(this.store, set, slot, delta);
+        if (wasLost && visible > 0) countAnew(this.store, set);
         changes?.element(slot, visible, false);
         return slot.state !== before;
       },

@@ -149,3 +149,13 @@ export function applyCounter(store: Store, slot: CounterSlot, entries: readonly 
   }
   return true;
 }
+
+/** The size that a set keeps is not that of its elements: they are counted, as after a clear that met unseen adds. */
+export function countAnew(store: Store, set: SetSlot): void {
+  store.touch(set);
+  const { size: _unknown, ...rest } = set.meta;
+  // Nothing has been cleared that an element could have met.
+  set.meta = { ...rest, purge: { cursor: NO_BYTES, counted: 0, seen: new Map() } };
+  store.put(textKey(KIND.purge, set.userKey), NO_BYTES);
+  store.purgeWanted(set.userKey);
+}

@@ -6,6 +6,7 @@
  */
 import type { KeyChange } from '@causeway/protocol';
 import { nameOfBytes } from '../expectation.js';
+import type { History } from '../history.js';
 import { familyOf } from '../keys.js';
 import type { NodeContents } from '../rest.js';
 import { show, Violation } from '../violation.js';
@@ -22,6 +23,8 @@ export class WatchesChecker implements Checker {
   judged = 0;
   private readonly told = new Map<number, Map<string, Told>>();
 
+  constructor(private readonly history: History) {}
+
   /** The node's watcher has been cut off: it has to read anew. */
   forget(node: number): void {
     this.told.delete(node);
@@ -37,7 +40,8 @@ export class WatchesChecker implements Checker {
     keys.set(name, told);
     if (change.type === 'register') told.value = change.value;
     else if (change.type === 'counter') {
-      const isLess = typeof told.value === 'bigint' && BigInt(change.count ?? 0) < told.value;
+      const isSound = !this.history.isTainted(name);
+      const isLess = isSound && typeof told.value === 'bigint' && BigInt(change.count ?? 0) < told.value;
       if (isLess && familyOf(change.key) === 'rising') {
         throw new Violation('watches', `n${node} tells ${name} is ${change.count}, after ${told.value}`);
       }
@@ -56,6 +60,7 @@ export class WatchesChecker implements Checker {
   atRest(nodes: readonly NodeContents[]): void {
     for (const { node, results } of nodes) {
       for (const [name, told] of this.told.get(node) ?? []) {
+        if (this.history.isTainted(name)) continue;
         const result = results.get(name);
         const fail = (found: unknown): never => {
           throw new Violation(
