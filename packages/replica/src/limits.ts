@@ -45,6 +45,10 @@ export interface Limits {
   readonly repairWindowBytes: number;
   /** Records that one step of a repair reads and looks at, so that writes wait little. */
   readonly repairRecords: number;
+  /** How fast repairs go on at least while clients write here, bytes of records a second: some percent of a core. */
+  readonly repairBytesPerSecondLeast: number;
+  /** And how fast they go when clients begin to write: what comes of it is then seen. */
+  readonly repairBytesPerSecondFirst: number;
   /** A repair that takes longer is given up, ms: its views keep every version of what is written over. */
   readonly repairAgeMaxMs: number;
   /** How often this node compares itself with one of its neighbours, ms. */
@@ -78,6 +82,8 @@ export const DEFAULT_LIMITS: Limits = {
   scrubIntervalMs: 24 * 3_600_000,
   repairWindowBytes: 4 << 20,
   repairRecords: 512,
+  repairBytesPerSecondLeast: 1 << 20,
+  repairBytesPerSecondFirst: 4 << 20,
   repairAgeMaxMs: 1_800_000,
   compareIntervalMs: 30_000,
   viewAgeMaxMs: 3_600_000,
@@ -147,8 +153,8 @@ export const RECOUNT_RETRY_MS = 1_000;
 export const REPAIR_SOURCES_MAX = 3;
 /** A side that does not catch up with the other's view in this time gives up; more load than that is no repair's. */
 export const REPAIR_PATIENCE_MS = 10_000;
-/** Bytes of records that share a message, unless one alone is larger. */
-export const REPAIR_MESSAGE_BYTES = 256 << 10;
+/** Bytes of records that share a message, unless one alone is larger: a few milliseconds of the receiver's time. */
+export const REPAIR_MESSAGE_BYTES = 64 << 10;
 /** After a session that came to nothing, and how far the wait grows. */
 export const REPAIR_RETRY_MS = 1_000;
 export const REPAIR_RETRY_MAX_MS = 30_000;

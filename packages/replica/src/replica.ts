@@ -75,6 +75,8 @@ export class Replica {
   private left = false;
   /** Why its identity is to be left behind, since the host says so. */
   private rejoinReason: string | undefined;
+  /** When the batch in flight was handed out, monotonic ms. */
+  private sealedAt = 0;
   private dirty = true;
   /** It has been logged that the node is ready; not before the host has heard of the replica. */
   private announced = true;
@@ -308,6 +310,7 @@ export class Replica {
     if (this.rejoin.isDue) return between ? this.beginAnew(now) : undefined;
     if (between && store.views.isWanted) store.views.take(now.monotonic);
     const batch = between ? store.seal() : undefined;
+    if (batch !== undefined) this.sealedAt = now.monotonic;
     const outbox = store.takeOutbox();
     const loads = store.reads.takeLoads();
     const scans = store.reads.takeScans();
@@ -523,7 +526,9 @@ export class Replica {
 
   private durableChunks(chunks: readonly LoggedChunk[], now: Now): void {
     for (const { origin, lastSeq } of chunks) {
-      if (origin === this.id) this.ownCommits.committed(lastSeq, now.monotonic);
+      if (origin !== this.id) continue;
+      this.ownCommits.committed(lastSeq, now.monotonic);
+      this.repair.committed(now.monotonic - this.sealedAt);
     }
     this.neighbours.durableChunks(chunks, now);
   }

@@ -156,6 +156,7 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     countRecords: shrunk(DEFAULT_LIMITS.countRecords, 1),
     // Off as often as not: it keeps wrong clocks from writing, and bugs with them from showing.
     maxClockSkewMs: prng.pick([DEFAULT_LIMITS.maxClockSkewMs, 1e9]),
+    repairBytesPerSecondLeast: Math.round(prng.logUniform(1_000, 1e6)),
   };
 }
 

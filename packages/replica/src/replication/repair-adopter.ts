@@ -36,6 +36,7 @@ import { decodeText, elementKey, KIND, splitElementKey, textKey } from '../store
 import type { Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { Watches } from '../store/watches.js';
+import type { RepairPace } from './repair-pace.js';
 
 /** Whose records they are. */
 export interface Adopting {
@@ -51,6 +52,7 @@ interface Portion {
   readonly owner: Adopting;
   readonly records: Adoptable[];
   readonly bytes: number;
+  readonly count: number;
   changed: number;
 }
 
@@ -71,12 +73,19 @@ export class Adopter {
   constructor(
     private readonly store: Store,
     private readonly watches: Watches,
+    private readonly pace: RepairPace,
     private readonly reconsider: (origin: ReplicaId) => void,
   ) {}
 
   /** @throws CausewayError CAUSEWAY_BAD_FRAME for what is no record, or names a dot beyond the bound. */
   add(owner: Adopting, records: readonly RecordState[]): void {
-    const portion: Portion = { owner, records: [], bytes: bytesOf(records), changed: 0 };
+    const portion: Portion = {
+      owner,
+      records: [],
+      bytes: bytesOf(records),
+      count: records.length,
+      changed: 0,
+    };
     // From here on the portion is known, so that `drop` finds what has been acquired.
     this.portions.push(portion);
     for (const record of records) portion.records.push(this.adoptable(record, owner.bound));
@@ -86,13 +95,13 @@ export class Adopter {
     return this.portions.some((portion) => portion.owner === owner);
   }
 
-  /** Joins what is ready, while the commit has room; `sparing`: half of it is for the clients who wait. */
+  /** Joins what is ready, at the pace of repairs, while the commit has room; `sparing`: half of it is for clients who wait. */
   apply(now: Now, sparing: boolean): void {
     const { store } = this;
     const hasRoom = () => !(sparing ? store.halfFull : store.full);
     const kept: Portion[] = [];
     for (const portion of this.portions) {
-      if (portion.owner.isOpen) this.applyPortion(portion, now, hasRoom);
+      if (portion.owner.isOpen && this.pace.isOpen(now.monotonic)) this.applyPortion(portion, now, hasRoom);
       if (portion.records.length > 0) {
         kept.push(portion);
         continue;
@@ -120,8 +129,7 @@ export class Adopter {
     let done = 0;
     for (const record of portion.records) {
       if (!hasRoom() || !record.slots.every(({ loaded }) => loaded)) break;
-      done++;
-      store.raiseCeiling(portion.owner.bound);
+      if (done++ === 0) store.raiseCeiling(portion.owner.bound);
       const changes = this.watches.any ? new Changes(now) : undefined;
       const changed = record.join(now, changes);
       for (const slot of record.slots) store.release(slot);
@@ -131,6 +139,7 @@ export class Adopter {
       this.tell(record, changes);
     }
     portion.records.splice(0, done);
+    this.pace.spend((done * portion.bytes) / Math.max(1, portion.count), now.monotonic);
   }
 
   /** A pass of the compaction that is under way has not seen the evidence on disk. */

@@ -383,10 +383,13 @@ export class RepairReceiver implements RepairSession {
         this.pageThrough !== undefined &&
         isAtOrBefore(batch.through, this.pageThrough));
     if (reaches) return this.answer(batch);
+    const { pace, store } = this.parts;
+    if (!pace.isOpen(store.now.monotonic)) return;
     this.reading = true;
     this.walk.next((page) => {
       this.reading = false;
       if (page === undefined) return this.end('failed', true);
+      pace.spend(page.bytes, store.now.monotonic);
       this.takePage(page);
       this.advance();
     });

@@ -8,6 +8,7 @@ import type { Log } from '../environment.js';
 import type { Housekeeping } from '../store/housekeeping.js';
 import type { Store } from '../store/store.js';
 import type { Adopter } from './repair-adopter.js';
+import type { RepairPace } from './repair-pace.js';
 
 /** A link that is up. */
 export interface RepairLink {
@@ -19,6 +20,7 @@ export interface RepairParts {
   readonly store: Store;
   readonly housekeeping: Housekeeping;
   readonly adopter: Adopter;
+  readonly pace: RepairPace;
   readonly log: Log;
   /** The session is over, and has let go of everything. */
   ended(session: RepairSession, outcome: RepairOutcome): void;

@@ -262,16 +262,19 @@ export class RepairSource implements RepairSession {
     if (this.hasEnded || view === undefined || this.reading) return;
     if (this.evidenceFrom !== undefined) return this.readEvidence(view, this.evidenceFrom);
     if (this.walk === undefined) return;
-    const window = this.parts.store.limits.repairWindowBytes;
+    const { store, pace } = this.parts;
+    const window = store.limits.repairWindowBytes;
     if (this.walked) return this.finish();
     // Whatever holds the walk up is on its way to the receiver.
     if (this.held + this.out.queuedBytes >= window) this.out.flush();
     if (!this.out.hasCredit || this.held + this.out.queuedBytes >= window) return;
     if (this.unanswered.size >= REPAIR_BATCHES_MAX) return;
+    if (!pace.isOpen(store.now.monotonic)) return;
     this.reading = true;
     this.walk.next((page) => {
       this.reading = false;
       if (page === undefined) return this.end('failed', true);
+      pace.spend(page.bytes, store.now.monotonic);
       this.takePage(page);
       this.pump();
     });

@@ -19,6 +19,7 @@ import type { Intake } from './intake.js';
 import type { Link } from './link.js';
 import type { Members } from './members.js';
 import { Adopter } from './repair-adopter.js';
+import { RepairPace } from './repair-pace.js';
 import { RepairReceiver } from './repair-receiver.js';
 import { knows, type RepairParts, type RepairSession } from './repair-session.js';
 import { RepairSource } from './repair-source.js';
@@ -38,6 +39,7 @@ export class Repair {
   private readonly links = new Map<ReplicaId, Link>();
   private readonly attempts = new Map<ReplicaId, Attempts>();
   private readonly adopter: Adopter;
+  private readonly pace: RepairPace;
   private readonly parts: RepairParts;
   private nextSession: number;
   private nextCompareAt: number;
@@ -61,13 +63,15 @@ export class Repair {
     /** What is missing here the neighbour has compacted in part: no repair can bring it. */
     private readonly onStale: (link: Link) => void,
   ) {
-    this.adopter = new Adopter(store, watches, (origin) => housekeeping.reconsider(origin));
+    this.pace = new RepairPace(store.limits, () => this.isBusy);
+    this.adopter = new Adopter(store, watches, this.pace, (origin) => housekeeping.reconsider(origin));
     this.nextSession = Math.floor(env.random() * 2 ** 30);
     this.nextCompareAt = store.now.monotonic + this.interval();
     this.parts = {
       store,
       housekeeping,
       adopter: this.adopter,
+      pace: this.pace,
       log: env.log,
       movedTo: () => intake.moved(store.now),
       ended: (session, outcome) => this.ended(session, outcome),
@@ -87,7 +91,18 @@ export class Repair {
     if (this.receiver !== undefined) deadline = this.receiver.deadline;
     else if (this.links.size > 0 && !this.paused) deadline = this.nextCompareAt;
     for (const source of this.sources.values()) deadline = Math.min(deadline, source.deadline);
-    return deadline;
+    // Whoever waits for the pace is called again when it opens.
+    const { opensAt } = this.pace;
+    return this.isBusy && opensAt > this.store.now.monotonic ? Math.min(deadline, opensAt) : deadline;
+  }
+
+  private get isBusy(): boolean {
+    return this.receiver !== undefined || this.sources.size > 0;
+  }
+
+  /** A commit with writes of clients has taken so long, ms: repairs keep out of their way. */
+  committed(ms: number): void {
+    this.pace.committed(ms, this.store.now.monotonic);
   }
 
   /** Compares with a neighbour as soon as there is one: something is known to be wrong here, or somebody wants to know. */
