@@ -6,6 +6,7 @@
  * - Records below the cursor are counted as they are after the newest sealed commit; of those above it nothing is.
  * - A page is read on a view, and what is sealed after the view was taken is kept until the page is here: of what lies
  *   in the page the change is counted, of what lies behind it nothing. So no view lives longer than one page.
+ * - With the page at which a set ends its size is compared (set-sizes.ts).
  * - A damaged record counts nothing, unless memory still has it: then it is written anew.
  */
 import { Digest, Hasher } from '@causeway/crdt';
@@ -14,6 +15,7 @@ import type { Log } from '../environment.js';
 import { DAMAGED_MAX, RECOUNT_CHANGES_MAX, RECOUNT_PAGE } from '../limits.js';
 import { bytesText, textOfKey } from './keyspace.js';
 import { type ChangeListener, Leaves, nodeOf } from './merkle.js';
+import { SetSizes } from './set-sizes.js';
 import type { Store } from './store.js';
 import { addStoredDigest } from './stored-digest.js';
 import type { View } from './views.js';
@@ -32,6 +34,7 @@ const LOGGED_MAX = 100;
 
 export class Recount implements ChangeListener {
   readonly leaves: Leaves;
+  readonly sizes = new SetSizes();
   records = 0;
   bytes = 0;
   /** Records that are damaged, not all where there are very many. */
@@ -64,10 +67,15 @@ export class Recount implements ChangeListener {
 
   changed(key: Uint8Array, leaf: number, before: Digest, after: Digest): void {
     if (this.cursor === undefined || compareBytes(key, this.cursor) < 0) {
-      this.leaves.change(leaf, before, after);
+      this.count(key, leaf, before, after);
     } else if (this.changes !== undefined && this.changes.length <= RECOUNT_CHANGES_MAX) {
       this.changes.push({ key, leaf, before: copy(before), after: copy(after) });
     }
+  }
+
+  private count(key: Uint8Array, leaf: number, before: Digest, after: Digest): void {
+    this.leaves.change(leaf, before, after);
+    this.sizes.changed(key, before, after);
   }
 
   /** Counts one page; `then` gets its bytes, or undefined when it could not be read just now. */
@@ -91,12 +99,21 @@ export class Recount implements ChangeListener {
     if (!this.isCurrent || this.cursor === undefined) return view.close();
     const changes: Change[] = [];
     this.changes = changes;
-    walkPage(view, RECORD_KINDS, this.cursor, RECOUNT_PAGE, (page) => {
+    const unread = (): void => {
       view.close();
-      // Too much was written meanwhile: the page is read again.
-      if (page === undefined || changes.length > RECOUNT_CHANGES_MAX) return done(undefined);
-      this.take(page, changes);
-      done(bytesOf(page.entries));
+      done(undefined);
+    };
+    const begun = this.sizes.atView();
+    walkPage(view, RECORD_KINDS, this.cursor, RECOUNT_PAGE, (page) => {
+      if (page === undefined) return unread();
+      this.sizes.check(view, begun, page, (takeSizes) => {
+        // Too much was written meanwhile: the page is read again.
+        if (takeSizes === undefined || changes.length > RECOUNT_CHANGES_MAX) return unread();
+        view.close();
+        takeSizes();
+        this.take(page, changes);
+        done(bytesOf(page.entries));
+      });
     });
   }
 
@@ -115,7 +132,7 @@ export class Recount implements ChangeListener {
     }
     for (const { key, leaf, before, after } of changes) {
       if (next !== undefined && compareBytes(key, next) >= 0) continue;
-      if (settled.size === 0 || !settled.has(bytesText(key))) this.leaves.change(leaf, before, after);
+      if (settled.size === 0 || !settled.has(bytesText(key))) this.count(key, leaf, before, after);
     }
     this.records += entries.length;
     this.bytes += bytesOf(entries);

@@ -32,6 +32,8 @@ export class Scrub {
     private readonly log: Log,
     /** The index is not what is stored of it. */
     private readonly replaced: () => void,
+    /** The sizes of these sets are not those of their elements. */
+    private readonly miscounted: (sets: readonly string[]) => void,
   ) {
     store.reads.damageFound = () => this.damageFound();
   }
@@ -120,6 +122,11 @@ export class Scrub {
       log.warn({ leaves: wrong, damaged }, 'the index was not that of the stored records, and is now');
       this.replaced();
       store.readAnew();
+    }
+    const sets = pass.sizes.wrong;
+    if (sets.length > 0) {
+      log.warn({ sets: sets.length, first: sets[0] }, 'sets had a size that was not that of their elements, and are counted');
+      this.miscounted(sets);
     }
     log.debug({ records, damaged, healed, wrong }, 'all stored records were looked through');
     const known = [...pass.damaged, ...store.reads.damagedKeys()];
