@@ -302,7 +302,8 @@ describe('the size of a set', () => {
     },
     {
       name: 'of which an element was lost',
-      lose: (node: Rig) => node.store.delete(elementKey('s', node.store.all(KIND.element)[3]!.key.subarray(4))),
+      lose: (node: Rig) =>
+        node.store.delete(elementKey('s', node.store.all(KIND.element)[3]!.key.subarray(4))),
       want: 19,
     },
   ])('$name is counted anew', ({ lose, want }) => {

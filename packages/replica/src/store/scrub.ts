@@ -125,7 +125,10 @@ export class Scrub {
     }
     const sets = pass.sizes.wrong;
     if (sets.length > 0) {
-      log.warn({ sets: sets.length, first: sets[0] }, 'sets had a size that was not that of their elements, and are counted');
+      log.warn(
+        { sets: sets.length, first: sets[0] },
+        'sets had a size that was not that of their elements, and are counted',
+      );
       this.miscounted(sets);
     }
     log.debug({ records, damaged, healed, wrong }, 'all stored records were looked through');

@@ -55,14 +55,19 @@ export class SetSizes {
         then(() => {
           for (const set of [...wrong, ...empty]) this.add(set);
           // What has changed below the page since the view was taken.
-          if (last !== undefined && last.set === begun?.set) last.live += (this.current?.live ?? 0) - begun.live;
+          if (last !== undefined && last.set === begun?.set)
+            last.live += (this.current?.live ?? 0) - begun.live;
           this.current = last;
         });
       });
     });
   }
 
-  private findWrong(view: View, tallies: readonly Tally[], then: (sets: readonly string[] | undefined) => void): void {
+  private findWrong(
+    view: View,
+    tallies: readonly Tally[],
+    then: (sets: readonly string[] | undefined) => void,
+  ): void {
     if (tallies.length === 0) return then([]);
     const keys = tallies.map(({ set }) => textKey(KIND.set, set));
     view.load(keys, (values) => {
@@ -77,7 +82,9 @@ export class SetSizes {
 
   /** Sets with a size of which no element is stored: the walk has not met them. */
   private findEmpty(view: View, page: WalkPage, then: (sets: readonly string[] | undefined) => void): void {
-    const sized = page.entries.filter(({ key, value }) => key[0] === KIND.set && (sizeOf(key, value) ?? 0) > 0);
+    const sized = page.entries.filter(
+      ({ key, value }) => key[0] === KIND.set && (sizeOf(key, value) ?? 0) > 0,
+    );
     const empty: string[] = [];
     const next = (index: number): void => {
       const entry = sized[index];
