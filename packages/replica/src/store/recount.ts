@@ -1,6 +1,6 @@
 /**
  * Recount: counts all records anew, page by page, while they go on being written. What comes out is what the Merkle
- * index has to be at that moment.
+ * index has to be at that moment. After them comes the evidence (evidence-check.ts).
  *
  * Invariants
  * - Records below the cursor are counted as they are after the newest sealed commit; of those above it nothing is.
@@ -13,6 +13,7 @@ import { Digest, Hasher } from '@causeway/crdt';
 import { compareBytes } from '@causeway/protocol';
 import type { Log } from '../environment.js';
 import { DAMAGED_MAX, RECOUNT_CHANGES_MAX, RECOUNT_PAGE } from '../limits.js';
+import { EvidenceCheck } from './evidence-check.js';
 import { bytesText, textOfKey } from './keyspace.js';
 import { type ChangeListener, Leaves, nodeOf } from './merkle.js';
 import { SetSizes } from './set-sizes.js';
@@ -35,6 +36,7 @@ const LOGGED_MAX = 100;
 export class Recount implements ChangeListener {
   readonly leaves: Leaves;
   readonly sizes = new SetSizes();
+  readonly evidence = new EvidenceCheck();
   records = 0;
   bytes = 0;
   /** Records that are damaged, not all where there are very many. */
@@ -42,7 +44,7 @@ export class Recount implements ChangeListener {
   damagedCount = 0;
   /** Damaged ones that were in memory. */
   healed = 0;
-  /** Undefined when all is counted. */
+  /** Undefined when all records are counted. */
   private cursor: Uint8Array | undefined = WALK_START;
   /** Since the view of the page that is being read was taken. */
   private changes: Change[] | undefined;
@@ -57,7 +59,7 @@ export class Recount implements ChangeListener {
   }
 
   get isDone(): boolean {
-    return this.cursor === undefined;
+    return this.cursor === undefined && this.evidence.isDone;
   }
 
   /** From now on nothing is followed or told. */
@@ -96,7 +98,14 @@ export class Recount implements ChangeListener {
   }
 
   private read(view: View, done: (bytes: number | undefined) => void): void {
-    if (!this.isCurrent || this.cursor === undefined) return view.close();
+    if (!this.isCurrent) return view.close();
+    if (this.cursor === undefined) {
+      this.evidence.page(view, (bytes) => {
+        view.close();
+        done(bytes);
+      });
+      return;
+    }
     const changes: Change[] = [];
     this.changes = changes;
     const unread = (): void => {

@@ -216,6 +216,16 @@ describe('a scrub', () => {
     expectRight(node);
   });
 
+  test('does not go on using what is lost, also what was in use when it was found', () => {
+    const node = filled();
+    const { store } = node.internals;
+    const slot = store.register('r3');
+    node.store.delete(slot.key);
+    scrub(node);
+    store.release(slot);
+    expect(node.one(get('r3'))).toBeUndefined();
+  });
+
   test('corrects an index that is wrong by itself, also for the next start', () => {
     const node = filled();
     const { leaves } = node.internals.store.index;
