@@ -28,6 +28,11 @@ export interface RepairParts {
   movedTo(): void;
   /** Records that told something new. */
   adopted(records: number): void;
+  /**
+   * Who has no more than this may hold what was removed by the time at which evidence was found to be lost here: nothing
+   * is to be taken from it.
+   */
+  lacksEvidenceFor(versionVector: VersionVector): boolean;
 }
 
 export interface RepairSession {

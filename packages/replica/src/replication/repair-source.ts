@@ -180,7 +180,8 @@ export class RepairSource implements RepairSession {
       this.ceiling !== undefined && knows(this.open.versionVector, this.view?.horizon ?? store.horizon);
     if (!isWelcome || this.pushedBytes > 2 * store.limits.repairWindowBytes + bytes)
       return this.end('broken', true);
-    if (!this.isOpen && store.now.monotonic >= this.patientUntil) return this.adopted(bytes, 0);
+    const isLate = !this.isOpen && store.now.monotonic >= this.patientUntil;
+    if (isLate || this.parts.lacksEvidenceFor(this.bound)) return this.adopted(bytes, 0);
     try {
       this.parts.adopter.add(this, records);
     } catch (error) {

@@ -78,6 +78,7 @@ export class Repair {
       adopted: (records) => {
         if (records > 0) env.telemetry.repairRecords(records);
       },
+      lacksEvidenceFor: (versionVector) => this.lacksEvidenceFor(versionVector),
     };
   }
 
@@ -110,7 +111,7 @@ export class Repair {
     this.compareWanted = true;
   }
 
-  /** Records were lost: a neighbour that has all that was here then has what they lack. */
+  /** Records or evidence were lost: a neighbour that has all that was here then has what they lack. */
   restore(keys: readonly Uint8Array[]): void {
     this.damage = { keys, held: new Map(this.store.executed) };
     this.compareWanted = true;
@@ -211,7 +212,10 @@ export class Repair {
   private compare(now: Now): void {
     this.nextCompareAt = now.monotonic + this.interval();
     if (!this.store.isWhole || !this.housekeeping.isSettled(now)) return;
-    const candidates = [...this.links.keys()].filter((replica) => this.mayAsk(replica, now)).sort();
+    const candidates = [...this.links.values()]
+      .filter((link) => this.mayAsk(link.replica, now) && !this.lacksEvidenceFor(link.report()))
+      .map(({ replica }) => replica)
+      .sort();
     const next = candidates.find((replica) => replica > (this.lastCompared ?? '')) ?? candidates[0];
     const link = next === undefined ? undefined : this.links.get(next);
     if (link === undefined) return;
@@ -293,12 +297,16 @@ export class Repair {
   private mend(view: VersionVector | undefined): void {
     const { damage } = this;
     if (damage === undefined || view === undefined) return;
-    if (!dominates(view, damage.held)) {
+    if (this.lacksEvidenceFor(view)) {
       this.compareWanted = true;
       return;
     }
     this.damage = undefined;
     this.housekeeping.mend(damage.keys);
+  }
+
+  private lacksEvidenceFor(versionVector: VersionVector): boolean {
+    return this.damage !== undefined && !dominates(versionVector, this.damage.held);
   }
 
   /** It holds something of a history of which the neighbour has dropped evidence that it has not seen. */

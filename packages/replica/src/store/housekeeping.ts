@@ -41,7 +41,12 @@ export class Housekeeping {
     this.logCut = new LogCut(store, schedule);
     this.checkpoint = new Checkpoint(store, schedule);
     this.mending = new Mending(store, schedule);
-    this.scrub = new Scrub(store, log, () => this.checkpoint.replaced());
+    this.scrub = new Scrub(
+      store,
+      log,
+      () => this.checkpoint.replaced(),
+      (sets) => this.mending.count(sets),
+    );
     store.expiryWanted = (at) => this.expiry.wanted(at);
     store.purgeWanted = (key) => this.purge.start(key);
   }

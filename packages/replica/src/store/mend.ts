@@ -2,10 +2,11 @@
  * Mends damaged records that have got back from a peer what they lacked: reads of them are answered again.
  *
  * What is stored of them is written anew, or deleted where nothing was given back. How many elements a set has nobody
- * else knows: it is counted.
+ * else knows: it is counted, also where no record is damaged and the size is not that of the elements.
  */
+import { countAnew } from './apply.js';
 import type { Schedule } from './job.js';
-import { KIND, NO_BYTES, textKey } from './keyspace.js';
+import { KIND } from './keyspace.js';
 import { SetSlot, type Slot } from './slot.js';
 import type { Store } from './store.js';
 
@@ -36,14 +37,29 @@ export class Mending {
     });
   }
 
+  /** Counts sets whose size is not that of their elements. */
+  count(keys: readonly string[]): void {
+    const { store } = this;
+    const { housekeepingRecords } = store.limits;
+    const slots = keys.slice(0, housekeepingRecords).map((key) => store.set(key));
+    const rest = keys.slice(housekeepingRecords);
+    this.schedule({
+      slots,
+      run: () => {
+        for (const slot of slots) {
+          // One that a clear has met meanwhile is counted, or has been.
+          if (slot.meta.purge === undefined) countAnew(store, slot);
+          store.release(slot);
+        }
+        if (rest.length > 0) store.whenDurable(() => this.count(rest));
+      },
+    });
+  }
+
   private mend(slot: Slot): void {
     const { store } = this;
     store.touch(slot);
     store.mend(slot);
-    if (!(slot instanceof SetSlot)) return;
-    const { size: _lost, ...meta } = slot.meta;
-    slot.meta = { ...meta, purge: { cursor: NO_BYTES, counted: 0, seen: new Map() } };
-    store.put(textKey(KIND.purge, slot.userKey), NO_BYTES);
-    store.purgeWanted(slot.userKey);
+    if (slot instanceof SetSlot) countAnew(store, slot);
   }
 }

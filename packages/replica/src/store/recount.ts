@@ -1,19 +1,22 @@
 /**
  * Recount: counts all records anew, page by page, while they go on being written. What comes out is what the Merkle
- * index has to be at that moment.
+ * index has to be at that moment. After them comes the evidence (evidence-check.ts).
  *
  * Invariants
  * - Records below the cursor are counted as they are after the newest sealed commit; of those above it nothing is.
  * - A page is read on a view, and what is sealed after the view was taken is kept until the page is here: of what lies
  *   in the page the change is counted, of what lies behind it nothing. So no view lives longer than one page.
+ * - With the page at which a set ends its size is compared (set-sizes.ts).
  * - A damaged record counts nothing, unless memory still has it: then it is written anew.
  */
 import { Digest, Hasher } from '@causeway/crdt';
 import { compareBytes } from '@causeway/protocol';
 import type { Log } from '../environment.js';
 import { DAMAGED_MAX, RECOUNT_CHANGES_MAX, RECOUNT_PAGE } from '../limits.js';
+import { EvidenceCheck } from './evidence-check.js';
 import { bytesText, textOfKey } from './keyspace.js';
 import { type ChangeListener, Leaves, nodeOf } from './merkle.js';
+import { SetSizes } from './set-sizes.js';
 import type { Store } from './store.js';
 import { addStoredDigest } from './stored-digest.js';
 import type { View } from './views.js';
@@ -32,6 +35,8 @@ const LOGGED_MAX = 100;
 
 export class Recount implements ChangeListener {
   readonly leaves: Leaves;
+  readonly sizes = new SetSizes();
+  readonly evidence = new EvidenceCheck();
   records = 0;
   bytes = 0;
   /** Records that are damaged, not all where there are very many. */
@@ -39,7 +44,7 @@ export class Recount implements ChangeListener {
   damagedCount = 0;
   /** Damaged ones that were in memory. */
   healed = 0;
-  /** Undefined when all is counted. */
+  /** Undefined when all records are counted. */
   private cursor: Uint8Array | undefined = WALK_START;
   /** Since the view of the page that is being read was taken. */
   private changes: Change[] | undefined;
@@ -54,7 +59,7 @@ export class Recount implements ChangeListener {
   }
 
   get isDone(): boolean {
-    return this.cursor === undefined;
+    return this.cursor === undefined && this.evidence.isDone;
   }
 
   /** From now on nothing is followed or told. */
@@ -64,10 +69,15 @@ export class Recount implements ChangeListener {
 
   changed(key: Uint8Array, leaf: number, before: Digest, after: Digest): void {
     if (this.cursor === undefined || compareBytes(key, this.cursor) < 0) {
-      this.leaves.change(leaf, before, after);
+      this.count(key, leaf, before, after);
     } else if (this.changes !== undefined && this.changes.length <= RECOUNT_CHANGES_MAX) {
       this.changes.push({ key, leaf, before: copy(before), after: copy(after) });
     }
+  }
+
+  private count(key: Uint8Array, leaf: number, before: Digest, after: Digest): void {
+    this.leaves.change(leaf, before, after);
+    this.sizes.changed(key, before, after);
   }
 
   /** Counts one page; `then` gets its bytes, or undefined when it could not be read just now. */
@@ -88,15 +98,31 @@ export class Recount implements ChangeListener {
   }
 
   private read(view: View, done: (bytes: number | undefined) => void): void {
-    if (!this.isCurrent || this.cursor === undefined) return view.close();
+    if (!this.isCurrent) return view.close();
+    if (this.cursor === undefined) {
+      this.evidence.page(view, (bytes) => {
+        view.close();
+        done(bytes);
+      });
+      return;
+    }
     const changes: Change[] = [];
     this.changes = changes;
-    walkPage(view, RECORD_KINDS, this.cursor, RECOUNT_PAGE, (page) => {
+    const unread = (): void => {
       view.close();
-      // Too much was written meanwhile: the page is read again.
-      if (page === undefined || changes.length > RECOUNT_CHANGES_MAX) return done(undefined);
-      this.take(page, changes);
-      done(bytesOf(page.entries));
+      done(undefined);
+    };
+    const begun = this.sizes.atView();
+    walkPage(view, RECORD_KINDS, this.cursor, RECOUNT_PAGE, (page) => {
+      if (page === undefined) return unread();
+      this.sizes.check(view, begun, page, (takeSizes) => {
+        // Too much was written meanwhile: the page is read again.
+        if (takeSizes === undefined || changes.length > RECOUNT_CHANGES_MAX) return unread();
+        view.close();
+        takeSizes();
+        this.take(page, changes);
+        done(bytesOf(page.entries));
+      });
     });
   }
 
@@ -115,7 +141,7 @@ export class Recount implements ChangeListener {
     }
     for (const { key, leaf, before, after } of changes) {
       if (next !== undefined && compareBytes(key, next) >= 0) continue;
-      if (settled.size === 0 || !settled.has(bytesText(key))) this.leaves.change(leaf, before, after);
+      if (settled.size === 0 || !settled.has(bytesText(key))) this.count(key, leaf, before, after);
     }
     this.records += entries.length;
     this.bytes += bytesOf(entries);

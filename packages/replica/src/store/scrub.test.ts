@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { add, clear, del, get, increment, put, remove, reset } from '../testing/operations.js';
+import { add, clear, del, get, increment, put, remove, reset, size } from '../testing/operations.js';
 import { Rig, type RigOptions } from '../testing/rig.js';
 import { puts, ScriptedPeer } from '../testing/scripted-peer.js';
 import { digestOf } from '../testing/stored.js';
-import { KIND, textKey } from './keyspace.js';
+import { elementKey, KIND, textKey } from './keyspace.js';
 import { Leaves, nodeOf } from './merkle.js';
 
 const RECORD_TYPES = [KIND.register, KIND.element, KIND.counter];
@@ -140,7 +140,7 @@ test.each([
         node.pass(20_000);
 
         expectRight(node);
-        expect(warnings(node).filter((message) => message.includes('index'))).toEqual([]);
+        expect(warnings(node).filter((message) => /index|sets/.test(message))).toEqual([]);
         expect(node.status.scrub.passes).toBeGreaterThan(0);
       }),
       { numRuns: 60 },
@@ -216,6 +216,16 @@ describe('a scrub', () => {
     expectRight(node);
   });
 
+  test('does not go on using what is lost, also what was in use when it was found', () => {
+    const node = filled();
+    const { store } = node.internals;
+    const slot = store.register('r3');
+    node.store.delete(slot.key);
+    scrub(node);
+    store.release(slot);
+    expect(node.one(get('r3'))).toBeUndefined();
+  });
+
   test('corrects an index that is wrong by itself, also for the next start', () => {
     const node = filled();
     const { leaves } = node.internals.store.index;
@@ -277,6 +287,55 @@ describe('a scrub', () => {
     scrub(node);
     expect(node.status.scrub.corrected).toBe(1);
     expect(() => node.one(get('r3'))).toThrow();
+  });
+});
+
+describe('the size of a set', () => {
+  const lost = textKey(KIND.set, 's');
+
+  test.each([
+    { name: 'whose record was lost', lose: (node: Rig) => node.store.delete(lost), want: 20 },
+    {
+      name: 'whose record was lost before an add',
+      lose: (node: Rig) => {
+        node.store.delete(lost);
+        node.run(add('s', 'new'));
+      },
+      want: 21,
+    },
+    {
+      name: 'of which all elements were lost',
+      lose: (node: Rig) => {
+        for (const { key } of node.store.all(KIND.element)) node.store.delete(key);
+      },
+      want: 0,
+    },
+    {
+      name: 'of which an element was lost',
+      lose: (node: Rig) =>
+        node.store.delete(elementKey('s', node.store.all(KIND.element)[3]!.key.subarray(4))),
+      want: 19,
+    },
+  ])('$name is counted anew', ({ lose, want }) => {
+    const node = filled();
+    node.restart();
+    lose(node);
+    scrub(node);
+    node.restart();
+    expect(node.one(size('s'))).toBe(want);
+    scrub(node);
+    expect(warnings(node).filter((message) => message.includes('sets'))).toHaveLength(1);
+  });
+
+  test('is right while elements come and go on both sides of where the scrub stands', () => {
+    const node = new Rig({ ...slowly, limits: { ...slowly.limits, scrubBytesPerSecond: 20_000 } });
+    for (let i = 0; i < 1_000; i++) node.run(add('s', i), add('t', i));
+    node.step({ type: 'scrub' });
+    for (let i = 0; node.status.scrub.passes === 0; i++) {
+      node.run(remove('s', (i * 7) % 1_000), add('s', 1_000 + i), remove('t', (i * 3) % 1_000));
+      node.pass(20);
+    }
+    expect(warnings(node)).toEqual([]);
   });
 });
 

@@ -24,14 +24,16 @@ export class Scrub {
   private lastPassAt = Number.NEGATIVE_INFINITY;
   private wanted = false;
   private readonly total = { passes: 0, records: 0, damaged: 0, healed: 0, corrected: 0 };
-  /** Told after each pass of the damaged records that were found, and those known before. */
-  found: (damaged: readonly Uint8Array[]) => void = () => {};
+  /** Told after each pass of the records that lack something: damaged now or before, or without their evidence. */
+  found: (lacking: readonly Uint8Array[]) => void = () => {};
 
   constructor(
     private readonly store: Store,
     private readonly log: Log,
     /** The index is not what is stored of it. */
     private readonly replaced: () => void,
+    /** The sizes of these sets are not those of their elements. */
+    private readonly miscounted: (sets: readonly string[]) => void,
   ) {
     store.reads.damageFound = () => this.damageFound();
   }
@@ -121,9 +123,20 @@ export class Scrub {
       this.replaced();
       store.readAnew();
     }
+    const sets = pass.sizes.wrong;
+    if (sets.length > 0) {
+      log.warn(
+        { sets: sets.length, first: sets[0] },
+        'sets had a size that was not that of their elements, and are counted',
+      );
+      this.miscounted(sets);
+    }
     log.debug({ records, damaged, healed, wrong }, 'all stored records were looked through');
-    const known = [...pass.damaged, ...store.reads.damagedKeys()];
-    if (known.length > 0) this.found(known);
+    const { lost } = pass.evidence;
+    if (lost.length > 0)
+      log.warn({ records: lost.length }, 'evidence of removals is missing: a peer is asked for it');
+    const lacking = [...pass.damaged, ...lost, ...store.reads.damagedKeys()];
+    if (lacking.length > 0) this.found(lacking);
   }
 
   private damageFound(): void {

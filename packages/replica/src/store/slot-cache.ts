@@ -78,10 +78,13 @@ export class SlotCache {
     this.forget(slot);
   }
 
-  /** Drops all that nobody uses. */
-  clearIdle(): void {
+  /** Drops all that nobody uses; the rest is not to be used again once it is let go. */
+  outdate(): void {
     for (const table of this.tables) {
-      for (const slot of table.values()) if (slot.pins === 0 && slot.dirty === 0) this.drop(slot);
+      for (const slot of table.values()) {
+        if (slot.pins === 0 && slot.dirty === 0) this.drop(slot);
+        else slot.stale = true;
+      }
     }
     this.hand = undefined;
   }

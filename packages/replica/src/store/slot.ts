@@ -54,6 +54,8 @@ export abstract class Slot {
   unreadable = false;
   /** What the store holds under its key is damaged. */
   corrupt = false;
+  /** The store may hold less than this: it is read again as soon as nobody uses it. */
+  stale = false;
   /** Bytes of the stored form, for the cache's bound. */
   bytes = 0;
   /** Of the cache, while it is there. */

@@ -211,9 +211,9 @@ export class Store {
     this.delete(damagedKey(slot.key));
   }
 
-  /** What is in memory is not to be trusted beyond what is stored: nobody may hold what was read before. */
+  /** What is in memory is not to be trusted beyond what is stored: nobody may hold on to what was read before. */
   readAnew(): void {
-    this.slots.clearIdle();
+    this.slots.outdate();
   }
 
   release(slot: Slot): void {
@@ -607,7 +607,8 @@ export class Store {
 
   private held<S extends Slot>(table: SlotTable<S>, name: string): S | undefined {
     const slot = this.slots.get(table, name);
-    if (slot === undefined || (slot.corrupt && slot.pins === 0 && slot.dirty === 0)) return undefined;
+    if (slot === undefined) return undefined;
+    if ((slot.corrupt || slot.stale) && slot.pins === 0 && slot.dirty === 0) return undefined;
     slot.pins++;
     return slot;
   }
