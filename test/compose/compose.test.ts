@@ -17,6 +17,10 @@ const CLIENT_PORTS: Readonly<Record<Region, number>> = { 'eu-west': 7400, 'us-ea
 const BASE_IMAGE = 'node:24-bookworm-slim';
 const OWN_BYTES_MAX = 40e6;
 const EU_US_ONE_WAY_MS = 37.5;
+/** How long a region has to be ready before clients are sent to it, at least. */
+const STEADY_MS = 2_000;
+/** How long after the death of a region its connections may take to end, on a busy machine. */
+const IN_FLIGHT_MS = 1_000;
 
 const missing = await whatIsMissing();
 const project = new Project();
@@ -62,11 +66,19 @@ describe.skipIf(missing !== undefined)('Compose', { timeout: 120_000 }, () => {
   });
 
   test('a region runs without privileges, below an init, and knows no way to another but the links', async () => {
-    expect(await project.exec('eu-west', 'id', '-u')).toBe('1000');
-    expect(await project.exec('eu-west', 'cat', '/proc/1/comm')).toBe('tini');
-    await expect(project.exec('eu-west', 'touch', '/app/file')).rejects.toThrow(/Read-only file system/);
-    await expect(project.exec('eu-west', 'getent', 'hosts', 'us-east')).rejects.toThrow();
-    expect(await project.exec('eu-west', 'getent', 'hosts', 'link-eu-us')).toMatch(/link-eu-us/);
+    const found = await project.exec(
+      'eu-west',
+      'sh',
+      '-c',
+      'id -u; cat /proc/1/comm; touch /app/file 2>&1; getent hosts link-eu-us us-east ap-south || true',
+    );
+    const [user, init, file, ...names] = found.split('\n');
+    expect({ user, init, file }).toEqual({
+      user: '1000',
+      init: 'tini',
+      file: expect.stringContaining('Read-only file system'),
+    });
+    expect(names).toEqual([expect.stringContaining('link-eu-us')]);
   });
 
   test('a region that dies: its clients go on in the next one, and come back', async () => {
@@ -75,12 +87,15 @@ describe.skipIf(missing !== undefined)('Compose', { timeout: 120_000 }, () => {
     try {
       await until('traffic', () => traffic.acknowledged >= 100);
       const killBeganAt = performance.now();
-      await project.kill('eu-west');
-      const deadAt = performance.now();
+      const deadAt = await project.kill('eu-west');
       await until('traffic in the next region', () => traffic.since(deadAt) >= 200);
       times.push(`failover: ${ms(traffic.longestGapMs(killBeganAt))} without an answer`);
-      expect(traffic.failures.length).toBeLessThanOrEqual(traffic.workerCount);
-      for (const { beganAt, failure } of traffic.failures) expect(beganAt, failure).toBeLessThan(deadAt);
+      // In flight: begun before the region was gone, and over with it. What waits for a region is no failure.
+      for (const failed of traffic.failures) {
+        const story = `dead at ${deadAt}: ${JSON.stringify(failed)}`;
+        expect(failed.beganAt, story).toBeLessThan(deadAt);
+        expect(failed.endedAt, story).toBeLessThan(deadAt + IN_FLIGHT_MS);
+      }
       const failuresSoFar = traffic.failures.length;
 
       const startedAt = performance.now();
@@ -89,6 +104,7 @@ describe.skipIf(missing !== undefined)('Compose', { timeout: 120_000 }, () => {
       const readyAt = performance.now();
       await until('the load balancer to send clients back', () => isUp('eu-west'));
       const backAt = performance.now();
+      expect(backAt - readyAt).toBeGreaterThan(STEADY_MS);
       await until('traffic in the region that is back', () => traffic.since(backAt) >= 100);
       times.push(
         `region back: ready after ${ms(readyAt - startedAt)}, clients after ${ms(backAt - startedAt)}`,

@@ -29,6 +29,7 @@ export async function whatIsMissing(): Promise<string | undefined> {
 export class Project {
   readonly name = `causeway-test-${randomBytes(4).toString('hex')}`;
   readonly image = `${this.name}:test`;
+  private readonly urls = new Map<string, string>();
   private readonly env = {
     ...process.env,
     CAUSEWAY_IMAGE: this.image,
@@ -46,16 +47,17 @@ export class Project {
     await this.compose(['up', '-d', '--wait', '--no-build', ...services]);
   }
 
-  async kill(service: string): Promise<void> {
+  /** Resolves with the time at which it was gone, as `performance.now()` tells it. */
+  async kill(service: string): Promise<number> {
     await this.compose(['kill', service]);
-  }
-
-  async stop(service: string): Promise<void> {
-    await this.compose(['stop', service]);
+    const id = await this.compose(['ps', '-aq', service]);
+    const finishedAt = await docker(['inspect', '--format', '{{.State.FinishedAt}}', id]);
+    return Date.parse(finishedAt) - performance.timeOrigin;
   }
 
   async start(service: string): Promise<void> {
     await this.compose(['start', service]);
+    for (const place of this.urls.keys()) if (place.startsWith(`${service}:`)) this.urls.delete(place);
   }
 
   /** Output of a command within a container. */
@@ -65,7 +67,10 @@ export class Project {
 
   /** Where a port of a container can be reached from here; another one after each start of the container. */
   async url(service: string, port: number): Promise<string> {
-    return `http://${await this.compose(['port', service, String(port)])}`;
+    const place = `${service}:${port}`;
+    const known = this.urls.get(place) ?? `http://${await this.compose(['port', service, String(port)])}`;
+    this.urls.set(place, known);
+    return known;
   }
 
   /** What the image has beyond its base image, and all of it. Bytes. */

@@ -19,7 +19,7 @@ export class Traffic {
   constructor(
     url: string,
     readonly key: string,
-    readonly workerCount: number,
+    workerCount: number,
   ) {
     this.workers = Array.from({ length: workerCount }, () => this.work(new HttpClient(url)));
   }
