@@ -14,13 +14,12 @@ COPY packages/replica/package.json packages/replica/
 COPY packages/sim/package.json packages/sim/
 COPY packages/wan-link/package.json packages/wan-link/
 # No scripts: the root's would build before the sources are there, and native modules come prebuilt.
-RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts
+RUN npm ci --ignore-scripts
 COPY tsconfig.base.json ./
 COPY packages packages
 RUN npx tsc -b packages/cli
 # What is left is what runs.
-RUN --mount=type=cache,target=/root/.npm \
-    npm ci --ignore-scripts --omit=dev --workspace @causeway/cli && \
+RUN npm ci --ignore-scripts --omit=dev --workspace @causeway/cli && \
     find packages \( -name src -o -name 'tsconfig*' -o -name '*.tsbuildinfo' -o -name '*.map' -o -name '*.d.ts' \) \
       -not -path '*/node_modules/*' -prune -exec rm -r {} +
 

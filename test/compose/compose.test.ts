@@ -26,7 +26,7 @@ const missing = await whatIsMissing();
 const project = new Project();
 const times: string[] = [];
 
-test.runIf(missing !== undefined)('Compose is not tested', ({ skip }) => skip(missing));
+if (missing !== undefined) console.info(`Compose is not tested: ${missing}`);
 
 describe.skipIf(missing !== undefined)('Compose', { timeout: 120_000 }, () => {
   beforeAll(async () => {
