@@ -136,6 +136,13 @@ test.each([
   { name: 'a node without region', args: ['start'], want: { code: 2, err: /--region \(CAUSEWAY_REGION\)/ } },
   { name: 'a wrong setting', args: ['config', '--region', 'EU'], want: { code: 2, err: /--region/ } },
   { name: 'the settings', args: ['config', '--region', 'eu'], want: { code: 0, out: /"region": "eu"/ } },
+  { name: 'half a route', args: ['link', 'a=127.0.0.1:0'], want: { code: 2, err: /NAME=LISTEN,TO/ } },
+  { name: 'no address', args: ['link', 'a=here,there'], want: { code: 2, err: /not an address/ } },
+  {
+    name: 'a negative delay',
+    args: ['link', 'a=127.0.0.1:0,127.0.0.1:1', '--delay-ms', '-1'],
+    want: { code: 2, err: /milliseconds, 0 or more/ },
+  },
   { name: 'a missing file', args: ['replay', '/none.csv'], want: { code: 2, err: /no such file/ } },
 ])('$name: exit code and words', async ({ args, want }) => {
   const { code, out, err } = await causeway(args);

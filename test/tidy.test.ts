@@ -20,6 +20,17 @@ type Files = ReadonlyMap<string, string>;
 type Check = (files: Files) => string[];
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const NAMES = [
+  'packages',
+  'test',
+  'bench',
+  'docs',
+  'deploy',
+  'docker-compose.yml',
+  'README.md',
+  'CHANGELOG.md',
+  'LICENSE',
+];
 /** Everything that the checks look at. */
 const FILES: Files = readFiles();
 
@@ -411,7 +422,6 @@ function readFiles(): Files {
       if (!/^(\..*|node_modules|dist)$/.test(name)) visit(posix.join(path, name));
     }
   };
-  for (const name of ['packages', 'test', 'bench', 'docs', 'README.md', 'CHANGELOG.md', 'LICENSE'])
-    visit(name);
+  for (const name of NAMES) visit(name);
   return files;
 }

@@ -15,6 +15,8 @@ import { hasCommand } from './commands/has.js';
 import { importCommand } from './commands/import.js';
 import { incrCommand } from './commands/incr.js';
 import { keysCommand } from './commands/keys.js';
+import { linkCommand } from './commands/link.js';
+import { loadCommand } from './commands/load.js';
 import { membersCommand } from './commands/members.js';
 import { removeCommand } from './commands/remove.js';
 import { replayCommand } from './commands/replay.js';
@@ -72,7 +74,15 @@ const GROUPS: readonly { readonly heading: string; readonly commands: (output: O
       importCommand(output),
     ],
   },
-  { heading: 'Several regions:', commands: (output) => [demoCommand(output), replayCommand(output)] },
+  {
+    heading: 'Several regions:',
+    commands: (output) => [
+      demoCommand(output),
+      linkCommand(output),
+      loadCommand(output),
+      replayCommand(output),
+    ],
+  },
   { heading: 'Proof:', commands: (output) => [simulateCommand(output)] },
   {
     heading: 'Everything at a node:',
