@@ -16,7 +16,11 @@ export type Span = Pick<Call, 'node' | 'invokedAt' | 'answeredAt'>;
 export interface Walls {
   /** The range of the node's clock meanwhile. */
   during(span: Span): { readonly least: number; readonly most: number };
-  /** The latest that the node's clock has ever shown before the answer: what has expired once stays so. */
+  /**
+   * The latest time by which something may have expired for the node before the answer: what has expired once stays so.
+   * That its own clock has shown, or, up to its last repair, the clock of another node: what had expired where the state
+   * was taken from, and was dropped there, has never come.
+   */
   latest(span: Span): number;
 }
 

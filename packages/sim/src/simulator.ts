@@ -320,7 +320,12 @@ export class Simulation {
     const clock = (node: number) => this.cluster.node(node).clock;
     return {
       during: ({ node, invokedAt, answeredAt }) => clock(node).wallRange(invokedAt, answeredAt),
-      latest: ({ node, answeredAt }) => clock(node).wallRange(0, answeredAt).most,
+      latest: ({ node, answeredAt }) => {
+        const own = clock(node).wallRange(0, answeredAt).most;
+        const repairedAt = this.repairs.last(node, answeredAt);
+        if (repairedAt === undefined) return own;
+        return Math.max(own, ...this.cluster.nodes.map((other) => other.clock.wallRange(0, repairedAt).most));
+      },
     };
   }
 }

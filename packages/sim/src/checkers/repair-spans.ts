@@ -34,4 +34,10 @@ export class RepairSpans {
   overlap(node: number, from: number, to: number): boolean {
     return (this.spans.get(node) ?? []).some((span) => span.from <= to && from <= span.to);
   }
+
+  /** The last moment up to `at` at which the node was being repaired; undefined when it never was. */
+  last(node: number, at: number): number | undefined {
+    const span = (this.spans.get(node) ?? []).findLast(({ from }) => from <= at);
+    return span && Math.min(span.to, at);
+  }
 }
