@@ -231,6 +231,7 @@ export function describeStatus(status: Status): Record<string, unknown> {
       unacknowledgedSeconds: peer.unacknowledgedSeconds,
     })),
     oldestUnstableSeconds: status.oldestUnstableSeconds,
+    logBytes: status.logBytes,
   };
 }
 

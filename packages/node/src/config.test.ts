@@ -20,6 +20,8 @@ describe('The configuration', () => {
       allowOrigin: [],
       maxOffline: 604_800_000,
       maxClockSkew: 500,
+      logMaxAge: 1_209_600_000,
+      logMaxSize: 4_294_967_296,
     });
   });
 
@@ -159,7 +161,9 @@ test.each([
   { flag: '--max-offline', text: '12h', name: 'maxOffline', want: 43_200_000 },
   { flag: '--max-offline', text: '1000', name: 'maxOffline', want: 1_000 },
   { flag: '--max-clock-skew', text: '2s', name: 'maxClockSkew', want: 2_000 },
-] as const)('$flag $text is $want ms', ({ flag, text, name, want }) => {
+  { flag: '--log-max-age', text: '30d', name: 'logMaxAge', want: 2_592_000_000 },
+  { flag: '--log-max-size', text: '64MiB', name: 'logMaxSize', want: 67_108_864 },
+] as const)('$flag $text is $want', ({ flag, text, name, want }) => {
   const config = readConfig(['--region', 'eu', flag, text], {});
   expect(config[name]).toBe(want);
   expect(checkConfig({ region: 'eu', [name]: describeConfig(config)[name] })[name]).toBe(want);

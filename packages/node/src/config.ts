@@ -7,8 +7,8 @@
 import { DEFAULT_LIMITS } from '@causeway/replica';
 import { z } from 'zod';
 import type { ListenAddress } from './client-facing.js';
-import { formatDuration, parseDuration } from './duration.js';
 import { formatAddress } from './listener.js';
+import { formatDuration, formatSize, parseDuration, parseSize } from './quantity.js';
 import { badConfig, camelCase, LATER, type LogLevel, NAMES, nameSetting, quote } from './settings.js';
 
 export interface NodeConfig {
@@ -28,6 +28,9 @@ export interface NodeConfig {
   /** Milliseconds. */
   readonly maxOffline: number;
   readonly maxClockSkew: number;
+  readonly logMaxAge: number;
+  /** Bytes. */
+  readonly logMaxSize: number;
 }
 
 const REGION = /^[a-z0-9-]{1,32}$/;
@@ -100,6 +103,20 @@ const duration = (least: number, most: number) =>
       return z.NEVER;
     });
 
+const size = (least: number, most: number) =>
+  z
+    .union([z.string(), z.number()], { error: 'must be a size such as 64MiB or 4GiB' })
+    .transform((given, context) => {
+      const bytes = parseSize(String(given));
+      if (bytes !== undefined && bytes >= least && bytes <= most) return bytes;
+      const range = `from ${formatSize(least)} to ${formatSize(most)}`;
+      context.addIssue({
+        code: 'custom',
+        message: `must be a size ${range}, such as 64MiB or 4GiB; is ${quote(String(given))}`,
+      });
+      return z.NEVER;
+    });
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 const schema = z.strictObject({
@@ -119,6 +136,8 @@ const schema = z.strictObject({
   allowOrigin: list(origin).default([]),
   maxOffline: duration(1_000, 10 * 365 * 24 * 3_600_000).default(DEFAULT_LIMITS.maxOfflineMs),
   maxClockSkew: duration(1, 24 * 3_600_000).default(DEFAULT_LIMITS.maxClockSkewMs),
+  logMaxAge: duration(60_000, 10 * 365 * 24 * 3_600_000).default(DEFAULT_LIMITS.logAgeMaxMs),
+  logMaxSize: size(64 << 10, 2 ** 50).default(DEFAULT_LIMITS.logBytesMax),
 });
 
 /** Throws CAUSEWAY_BAD_CONFIG naming everything that is wrong. */
@@ -155,6 +174,8 @@ export function describeConfig(config: NodeConfig): Record<string, unknown> {
     adminListen: formatAddress(config.adminListen),
     maxOffline: formatDuration(config.maxOffline),
     maxClockSkew: formatDuration(config.maxClockSkew),
+    logMaxAge: formatDuration(config.logMaxAge),
+    logMaxSize: formatSize(config.logMaxSize),
   };
 }
 

@@ -31,6 +31,7 @@ describe('Metrics', () => {
       'causeway_convergence_seconds histogram',
       'causeway_duplicate_chunks_total counter',
       'causeway_index_counting gauge',
+      'causeway_log_bytes gauge',
       'causeway_oldest_unstable_seconds gauge',
       'causeway_operation_seconds histogram',
       'causeway_peer_bytes_total counter',

@@ -90,6 +90,7 @@ export class Metrics implements Telemetry, OperationTelemetry {
       'Age of the oldest write not yet causally stable',
       (status) => status.oldestUnstableSeconds,
     );
+    this.gauge('causeway_log_bytes', 'Replication log on disk', (status) => status.logBytes);
     this.gauge(
       'causeway_index_counting',
       'Whether the index of the records was lost and is being counted: no comparison with a peer goes on',

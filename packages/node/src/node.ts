@@ -118,7 +118,12 @@ async function wire(
     region,
     advertise: config.advertise ?? `ws://${peerAddress}`,
     seeds: config.peers,
-    limits: { maxOfflineMs: config.maxOffline, maxClockSkewMs: config.maxClockSkew },
+    limits: {
+      maxOfflineMs: config.maxOffline,
+      maxClockSkewMs: config.maxClockSkew,
+      logBytesMax: config.logMaxSize,
+      logAgeMaxMs: config.logMaxAge,
+    },
   });
 
   const batchOf = (make: typeof Replica.initialBatch) => () =>

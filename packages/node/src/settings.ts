@@ -20,6 +20,9 @@ export interface NodeOptions {
   /** Milliseconds, or a duration such as 7d. */
   readonly maxOffline?: string | number;
   readonly maxClockSkew?: string | number;
+  readonly logMaxAge?: string | number;
+  /** Bytes, or a size such as 4GiB. */
+  readonly logMaxSize?: string | number;
 }
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -75,6 +78,13 @@ export const SETTINGS: Readonly<Record<Name, Setting>> = {
     '500ms',
     'how far the clock may be from what a majority agrees on',
   ),
+  logMaxSize: setting(
+    'log-max-size',
+    'SIZE',
+    '4GiB',
+    'what the log may take while a member is away; beyond it that member is repaired on its return',
+  ),
+  logMaxAge: setting('log-max-age', 'DURATION', '14d', 'the same in time'),
   allowOrigin: setting('allow-origin', 'ORIGIN,…', 'none', 'browser origins that may use this node'),
 };
 

@@ -421,6 +421,7 @@ export class Replica {
       peers: [...this.members.living()].map(({ member }) => this.peerStatus(member.replica, now)),
       members: this.memberStatuses(now),
       oldestUnstableSeconds: this.unstable.age(now.monotonic),
+      logBytes: this.store.logBytes,
     };
   }
 

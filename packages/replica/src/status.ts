@@ -63,4 +63,6 @@ export interface Status {
   readonly members: readonly MemberStatus[];
   /** Age of the oldest write that is not known to be everywhere. */
   readonly oldestUnstableSeconds: number;
+  /** Bytes of the chunks in the log. */
+  readonly logBytes: number;
 }

@@ -17,6 +17,7 @@ export interface NodeStatus {
   readonly conflicts: Readonly<Record<string, number>>;
   readonly peers: readonly PeerOfNode[];
   readonly oldestUnstableSeconds: number;
+  readonly logBytes: number;
 }
 
 export interface PeerOfNode {

@@ -61,6 +61,7 @@ export function status(change: Partial<Status> = {}): Status {
       },
     ],
     oldestUnstableSeconds: 0.25,
+    logBytes: 4_096,
     ...change,
   };
 }

@@ -173,6 +173,7 @@ class FakeReplica {
       peers: [],
       members: [],
       oldestUnstableSeconds: 0,
+      logBytes: 0,
     } as Status;
   }
 
