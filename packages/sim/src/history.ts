@@ -6,7 +6,7 @@
  * it was answered. A dot that the node made for the call lies above `seqBefore` and at or below `seqAfter`;
  * the call had seen all of `seenBefore` and nothing beyond `seenAfter`.
  */
-import { type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import type { Operation, Result } from '@causeway/protocol';
 import { type Family, familyOf } from './keys.js';
 
@@ -55,11 +55,34 @@ export function sees(later: Call, earlier: Call): Certainty {
   if (later.seenAfter !== undefined && seqOf(later.seenAfter, earlier.replica) <= earlier.seqBefore)
     return 'no';
   if (earlier.outcome !== 'acknowledged') return 'maybe';
-  if (seqOf(later.seenBefore, earlier.replica) >= earlier.seqAfter) return 'yes';
+  if (seqOf(later.seenBefore, earlier.replica) >= earlier.seqAfter && hasAllOf(later, earlier)) return 'yes';
   // Requests of one session are executed in the order in which they were made; a retry may have been both.
   const inOrder =
     later.session === earlier.session && earlier.request < later.request && later.attempts === 1;
   return inOrder ? 'yes' : 'maybe';
+}
+
+/**
+ * A removal, a clear or a reset that finds nothing writes nothing: no dot of its own, nor a later one of its replica,
+ * brings what it found. Who has everything that it may have seen finds the same.
+ */
+function hasAllOf(later: Call, { operations, seenAfter }: Call): boolean {
+  if (operations.some(surelyWrites)) return true;
+  return seenAfter !== undefined && dominates(later.seenBefore, seenAfter);
+}
+
+function surelyWrites(operation: Operation): boolean {
+  switch (operation.op) {
+    case 'register.set':
+    case 'register.delete':
+      return true;
+    case 'set.update':
+      return operation.add.length > 0;
+    case 'counter.increment':
+      return BigInt(operation.by) !== 0n;
+    default:
+      return false;
+  }
 }
 
 /** All calls of a simulation, and those that touch a key. */
