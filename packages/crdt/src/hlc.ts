@@ -100,7 +100,7 @@ export class HybridClock {
    * equal; the order of registers falls back to their values then.
    * Throws RangeError when nothing is above the floor.
    */
-  tickAbove(wallMs: number, floor: Stamp | undefined): Stamp {
+  tickAbove(wallMs: number, floor: ClockReading | undefined): Stamp {
     const stamp = this.tick(wallMs);
     if (floor === undefined || compareReadings(stamp, floor) > 0) return stamp;
     const carries = floor.logical >= LOGICAL_MAX;

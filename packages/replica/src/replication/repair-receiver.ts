@@ -494,7 +494,7 @@ export class RepairReceiver implements RepairSession {
     if (theirs === undefined) return;
     if (!this.isMoving) return this.end(this.descent === undefined ? 'equal' : 'done', true);
     this.state = 'moving';
-    store.clock.observe(theirs.clock, store.now.wall);
+    store.takeClock(theirs.clock);
     store.raiseCeiling(this.theirBound);
     store.moveTo(positionsOf(theirs));
     // What the source has compacted has left no evidence here either.

@@ -21,6 +21,7 @@ import {
 } from '../testing/operations.js';
 import { Rig } from '../testing/rig.js';
 import { digestOf, logOf } from '../testing/stored.js';
+import { Wire } from '../testing/wire.js';
 import { Wires } from '../testing/wires.js';
 
 const limits = { compareIntervalMs: 5_000, indexBits: 6, logFloorTransactions: 100_000 };
@@ -355,4 +356,35 @@ describe('a peer that lies', () => {
     expect(a.one(get('x'))).toBeUndefined();
     void b;
   });
+});
+
+test('what begins from a clock that is ahead writes above what has gone there, also after a restart', () => {
+  const { rigs, wires } = linked('a', 'b');
+  const [a, b] = rigs as [Rig, Rig];
+  const wall = a.now.wall;
+  a.setWall(wall + 240_000);
+  a.run(put('k', 1));
+  a.run(del('k'));
+  wires.pass(5_000);
+  // Its clock is at the stamp of the tombstone; the clock of `b` is not.
+  expect(a.store.get(textKey(KIND.register, 'k'))).toBeUndefined();
+  expect(b.store.get(textKey(KIND.register, 'k'))).toBeDefined();
+
+  const c = new Rig({ region: 'c', seeds: ['ws://a'], limits });
+  const wire = new Wire(c, a, 'ws://a');
+  wire.runUntil(() => c.status.ready, 10_000);
+  wire.drop();
+  c.restart();
+  const joined = new Wires([a, b, c]);
+  joined.connect(a, c);
+  joined.connect(b, c);
+  joined.connect(a, b);
+  joined.pass(5_000);
+  c.run(put('k', 2));
+  joined.pass(1_000);
+
+  for (const rig of [a, b, c]) expect(rig.one(get('k'))).toBe(2);
+  expectEqual(a, b, c);
+  // It has not followed that clock.
+  expect(c.record.clock.physical).toBeLessThan(wall + 100_000);
 });

@@ -266,7 +266,7 @@ export class Transaction {
 
   private stampAbove(draft: RegisterDraft): Stamp {
     try {
-      return this.store.clock.tickAbove(this.now.wall, draft.view?.stamp);
+      return this.store.clock.tickAbove(this.now.wall, draft.view?.stamp ?? this.store.stampFloor);
     } catch (cause) {
       const message = `the stamp of ${draft.slot.userKey} is at the end of time: nothing can be written over it`;
       throw new CausewayError('CAUSEWAY_CLOCK_SKEW', message, { cause });

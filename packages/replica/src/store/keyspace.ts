@@ -21,7 +21,7 @@
  *   'j' number(u64)                           → changes of the Merkle index by one commit
  *   'u' originLength(u8) origin firstSeq(u64) → chunk of an identity that was left behind, until it is issued again
  *   'i' 0                                     → identity · 'i' 1 → replica record · 'i' 2 origin → departure
- *   'i' 3                                     → clock of results
+ *   'i' 3                                     → clock of results · 'i' 4 → stamp floor
  */
 
 import type { Dot, ReplicaId } from '@causeway/crdt';
@@ -62,6 +62,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 export const IDENTITY_KEY = Uint8Array.of(KIND.identity, 0);
 export const REPLICA_KEY = Uint8Array.of(KIND.identity, 1);
 export const RETENTION_KEY = Uint8Array.of(KIND.identity, 3);
+export const FLOOR_KEY = Uint8Array.of(KIND.identity, 4);
 export const DEPARTURE_PREFIX = Uint8Array.of(KIND.identity, 2);
 
 /** What a host reads before the first step, in this order. */

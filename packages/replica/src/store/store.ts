@@ -12,6 +12,7 @@
  *   are read again.
  */
 import {
+  type ClockReading,
   Digest,
   type Dot,
   dominates,
@@ -53,6 +54,7 @@ import {
 import { RetentionClock } from './retention-clock.js';
 import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
 import { SlotCache, type SlotTable } from './slot-cache.js';
+import { encodeFloor, highest, restoreFloor } from './stamp-floor.js';
 import { type Moment, Views } from './views.js';
 
 /** Follows the elements of one set while a scan of it is under way: what changed meanwhile overrides what was read. */
@@ -74,6 +76,8 @@ export class Store {
   private readonly adopting = new Map<ReplicaId, number>();
   private durableAdopting: VersionVector = new Map();
   clock: HybridClock;
+  /** A local write that replaces nothing is above it. */
+  stampFloor: ClockReading | undefined;
   /** Time of the newest event. */
   now: Now = { monotonic: 0, wall: 0 };
   /** The wall clock is near enough to those of the others for the hybrid clock to follow it unasked. */
@@ -377,6 +381,24 @@ export class Store {
     this.forming.bytes += key.length;
   }
 
+  /**
+   * Takes over the clock of a source, with its state: follows it, or keeps it as a floor where it is too far ahead.
+   * Changes the forming commit.
+   */
+  takeClock(theirs: ClockReading): void {
+    this.clock.observe(theirs, this.now.wall);
+    const { highestStamp } = this;
+    if (highest(highestStamp, theirs) === highestStamp) return;
+    this.stampFloor = theirs;
+    const { key, value } = encodeFloor(theirs);
+    this.put(key, value);
+  }
+
+  /** No tombstone that is missed here had a higher stamp. */
+  private get highestStamp(): ClockReading {
+    return highest(this.clock.last, this.stampFloor) as ClockReading;
+  }
+
   /** Says that this replica has compacted up to `stable`, in the same batch as what it drops. */
   moveHorizon(stable: VersionVector): void {
     for (const [origin, seq] of joinVersionVectors(this.horizon, stable)) this.horizon.set(origin, seq);
@@ -544,6 +566,7 @@ export class Store {
     this.index.root.set(record.root);
     this.indexPages.restore(stored.entries);
     this.retention.restore(stored.entries);
+    this.stampFloor = restoreFloor(stored.entries);
     this.durableRoot = record.root;
   }
 
@@ -555,7 +578,7 @@ export class Store {
     for (const [origin, seq] of versionVector) {
       positions.set(origin, { seq, start: this.durableStarts.get(origin) ?? 0 });
     }
-    const { physical, logical } = this.clock.last;
+    const { physical, logical } = this.highestStamp;
     return {
       versionVector,
       positions,
