@@ -7,7 +7,7 @@
 import { countAnew } from './apply.js';
 import type { Schedule } from './job.js';
 import { KIND } from './keyspace.js';
-import { SetSlot, type Slot } from './slot.js';
+import { ElementSlot, SetSlot, type Slot } from './slot.js';
 import type { Store } from './store.js';
 
 export class Mending {
@@ -28,10 +28,16 @@ export class Mending {
     this.schedule({
       slots,
       run: () => {
+        const sets = new Set<string>();
         for (const slot of slots) {
-          if (slot.corrupt) this.mend(slot);
+          if (slot.corrupt) {
+            this.mend(slot);
+            // What came of the element while it was taken for lost was counted as new.
+            if (slot instanceof ElementSlot) sets.add(slot.userKey);
+          }
           store.release(slot);
         }
+        if (sets.size > 0) this.count([...sets]);
         if (rest.length > 0) store.whenDurable(() => this.start(rest));
       },
     });

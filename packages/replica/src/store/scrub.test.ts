@@ -1,10 +1,11 @@
+import { decodeCanonical } from '@causeway/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { add, clear, del, get, increment, put, remove, reset, size } from '../testing/operations.js';
 import { Rig, type RigOptions } from '../testing/rig.js';
-import { puts, ScriptedPeer } from '../testing/scripted-peer.js';
+import { adds, puts, ScriptedPeer } from '../testing/scripted-peer.js';
 import { digestOf } from '../testing/stored.js';
-import { elementKey, KIND, textKey } from './keyspace.js';
+import { elementKey, KIND, splitElementKey, textKey } from './keyspace.js';
 import { Leaves, nodeOf } from './merkle.js';
 
 const RECORD_TYPES = [KIND.register, KIND.element, KIND.counter];
@@ -325,6 +326,19 @@ describe('the size of a set', () => {
     expect(node.one(size('s'))).toBe(want);
     scrub(node);
     expect(warnings(node).filter((message) => message.includes('sets'))).toHaveLength(1);
+  });
+
+  test('does not count an element twice that a peer has added while it was damaged', () => {
+    const node = filled(slowly);
+    node.restart();
+    const { key } = node.store.all(KIND.element)[3]!;
+    node.store.damage(key);
+    const peer = new ScriptedPeer(node, 'us').dials();
+    peer.writes(adds('s', decodeCanonical(splitElementKey(key).element)));
+    expect(node.one(size('s'))).toBe(21);
+    node.internals.housekeeping.mend([key]);
+    node.pass(1_000);
+    expect(node.one(size('s'))).toBe(20);
   });
 
   test('is right while elements come and go on both sides of where the scrub stands', () => {
