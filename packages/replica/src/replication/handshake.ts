@@ -190,17 +190,27 @@ export class Handshake {
     if (link.state !== 'checking') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'heard before hello');
     const own = seqOf(this.store.durable, this.store.self);
     if (seq > own) return this.contradicted(link, { seq, start });
-    if (!dominates(this.store.durable, versionVector)) return this.rolledBack(link);
-    if (seq === 0 || start === 0) return this.consistent(link, now);
+    const isForgotten = !dominates(this.store.durable, versionVector);
+    if (isForgotten && this.trust.believes(link))
+      this.events.untrusted('CAUSEWAY_AMNESIA', rolledBackMessage(link), link.replica);
+    // Who forgot others' writes may have written over its own as well: its starts are compared first.
+    const alike = (at: Now) => (isForgotten ? this.rolledBack(link) : this.consistent(link, at));
+    if (seq === 0 || start === 0) return alike(now);
     if (seq < own)
-      return this.compareStarts(link, seq, start, seq - this.store.limits.chunkTransactionsMax + 1);
-    if (start === this.store.durableStarts.get(this.store.self)) this.consistent(link, now);
+      return this.compareStarts(link, { seq, start }, seq - this.store.limits.chunkTransactionsMax + 1, alike);
+    if (start === this.store.durableStarts.get(this.store.self)) alike(now);
     else this.contradicted(link, { seq, start });
   }
 
   /** Another start at the seq that the peer has: what this node wrote there is not what the peer knows. */
-  private compareStarts(link: Link, seq: number, start: number, from: number): void {
+  private compareStarts(
+    link: Link,
+    claim: { readonly seq: number; readonly start: number },
+    from: number,
+    alike: (now: Now) => void,
+  ): void {
     const { store } = this;
+    const { seq, start } = claim;
     link.comparing = true;
     const range = logRange(store.self, Math.max(1, from), seq + 1);
     store.reads.scan(range, store.limits.chunkTransactionsMax, store.limits.logReadBytes, (entries) => {
@@ -209,11 +219,11 @@ export class Handshake {
       const heads = entries.filter(({ value }) => isChunkWhole(value)).map(({ value }) => chunkHead(value));
       const chunk = heads.find(({ firstSeq, lastSeq }) => firstSeq <= seq && seq <= lastSeq);
       const last = heads.at(-1);
-      if (chunk !== undefined && chunk.start !== start) this.contradicted(link, { seq, start });
+      if (chunk !== undefined && chunk.start !== start) this.contradicted(link, claim);
       else if (chunk === undefined && last !== undefined)
-        this.compareStarts(link, seq, start, last.lastSeq + 1);
+        this.compareStarts(link, claim, last.lastSeq + 1, alike);
       // Where the log has been cut everybody had the same.
-      else this.consistent(link, store.now);
+      else alike(store.now);
     });
   }
 

@@ -88,6 +88,15 @@ describe('a claim that this replica has forgotten something', () => {
     expect(node.ask(1, get('a')).code).toBe('CAUSEWAY_NOT_READY');
   });
 
+  test('of what others wrote does not hide that it has written over its own', () => {
+    const { node, us } = seeded();
+    greeted(node, us).tells(heard(1, 9, new Map([[replicaId('ap.00000001'), 3]])));
+    expect(codesOf(node)).toEqual([]);
+    expect(us.subscriptions).toContain(`${node.id}>0`);
+    for (let shown = 0; shown < 3; shown++) us.sends(forged(node, 1, 9), node.id);
+    expect(codesOf(node)).toEqual(['CAUSEWAY_AMNESIA']);
+  });
+
   test('of what it has once reported, by who was dialled, makes it begin anew', () => {
     const { node, us } = seeded();
     greeted(node, us).tells(heard(0, 0, new Map([[replicaId('ap.00000001'), 3]])));
