@@ -197,7 +197,12 @@ export class Handshake {
     const alike = (at: Now) => (isForgotten ? this.rolledBack(link) : this.consistent(link, at));
     if (seq === 0 || start === 0) return alike(now);
     if (seq < own)
-      return this.compareStarts(link, { seq, start }, seq - this.store.limits.chunkTransactionsMax + 1, alike);
+      return this.compareStarts(
+        link,
+        { seq, start },
+        seq - this.store.limits.chunkTransactionsMax + 1,
+        alike,
+      );
     if (start === this.store.durableStarts.get(this.store.self)) alike(now);
     else this.contradicted(link, { seq, start });
   }
