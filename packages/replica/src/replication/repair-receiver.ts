@@ -124,6 +124,14 @@ export class RepairReceiver implements RepairSession {
     return this.mode === 'catch-up' || this.mode === 'bootstrap';
   }
 
+  /**
+   * All has come and is durable, and the commit that says so is on its way: the session needs neither link nor source any
+   * more. Only a failed write ends it otherwise, which takes that commit back.
+   */
+  get isComplete(): boolean {
+    return this.state === 'moving';
+  }
+
   get deadline(): number {
     return Math.min(this.endsAt, this.patientUntil);
   }
@@ -143,7 +151,7 @@ export class RepairReceiver implements RepairSession {
   }
 
   message(message: RepairMessage): void {
-    if (this.hasEnded) return;
+    if (this.hasEnded || this.isComplete) return;
     switch (message.type) {
       case 'repair-view':
         return this.takeView(message);
@@ -166,7 +174,7 @@ export class RepairReceiver implements RepairSession {
   }
 
   tick(now: number): void {
-    if (this.hasEnded) return;
+    if (this.hasEnded || this.isComplete) return;
     if (now >= this.endsAt) return this.end('deadline', true);
     if (now >= this.patientUntil) return this.end('behind', true);
     this.advance();

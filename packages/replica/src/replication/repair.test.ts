@@ -303,6 +303,52 @@ describe('an empty node', () => {
   });
 });
 
+describe('the commit that moves the version vector', () => {
+  /** `c` has taken over what `a` has, and the commit that says so is being written. */
+  function moving(): { a: Rig; c: Rig; wires: Wires } {
+    const { rigs, wires: before } = linked('a', 'b');
+    const [a] = rigs as [Rig];
+    a.run(add('s', 1, 2), put('x', 1));
+    a.run(remove('s', 1));
+    before.pass(10_000);
+    const c = new Rig({ region: 'c', seeds: ['ws://a'], limits });
+    const wires = new Wires([a, c]);
+    c.holdWrites = true;
+    wires.connect(a, c);
+    const moves = () => c.internals.store.executed.size > 0;
+    for (let i = 0; i < 1_000 && !(moves() && c.inFlight !== undefined); i++) {
+      if (c.inFlight !== undefined) c.finishWrite();
+      wires.pass(1);
+    }
+    expect(c.record.positions.size).toBe(0);
+    expect(moves()).toBe(true);
+    wires.cut(a, c);
+    return { a, c, wires };
+  }
+
+  test('ends the repair, also when the link is lost meanwhile', () => {
+    const { a, c, wires } = moving();
+    c.releaseAll();
+    wires.connect(a, c);
+    wires.pass(5_000);
+    expect(outcomes(c)).toEqual(['done']);
+    expectEqual(a, c);
+  });
+
+  test('has moved nothing when it fails', () => {
+    const { a, c, wires } = moving();
+    c.failWrite();
+    c.pass(100);
+    c.releaseAll();
+    c.reopen();
+    expect(c.record.positions.size).toBe(0);
+    wires.connect(a, c);
+    wires.pass(5_000);
+    expect(outcomes(c)).toEqual(['failed', 'done']);
+    expectEqual(a, c);
+  });
+});
+
 describe('a peer that lies', () => {
   test('makes nobody stumble, whatever it changes of a repair', () => {
     let changed = 0;

@@ -132,7 +132,7 @@ export class Repair {
     if (this.links.get(link.replica) !== link) return;
     this.links.delete(link.replica);
     this.sources.get(link.replica)?.end('failed', false);
-    if (this.receiver?.link === link) this.receiver.end('failed', false);
+    if (this.receiver?.link === link && !this.receiver.isComplete) this.receiver.end('failed', false);
   }
 
   message(link: Link, message: RepairMessage, now: Now): void {
