@@ -29,7 +29,9 @@ async function open(
   return db;
 }
 
-const frameArrived = (node: FakeNode) => vi.waitFor(() => expect(node.frames.length).toBeGreaterThan(0));
+/** On a machine that is busy with other tests frames take their time. */
+const patiently = (check: () => void) => vi.waitFor(check, { timeout: 10_000 });
+const frameArrived = (node: FakeNode) => patiently(() => expect(node.frames.length).toBeGreaterThan(0));
 
 test('operations called while there is no connection are carried out, in order, on the next one', async () => {
   const node = await listen();
@@ -37,7 +39,7 @@ test('operations called while there is no connection are carried out, in order, 
   const db = await open([node], time);
   await db.register('r').set('first');
   node.cut();
-  await vi.waitFor(() => expect(time.closed).toBe(1));
+  await patiently(() => expect(time.closed).toBe(1));
   const results = Promise.all([
     db.counter('c').increment(),
     db.register('r').get(),
@@ -59,7 +61,7 @@ test('reads in flight are asked again, mutations in flight are of unknown outcom
   const reads = db.transaction((tx) => [tx.register('r').get(), tx.counter('c').value()]);
   const mixed = db.transaction((tx) => [tx.register('r').get(), tx.counter('c').increment()]);
   const settled = Promise.allSettled([read, write, reads, mixed]);
-  await vi.waitFor(() => expect(node.operations.length).toBe(7));
+  await patiently(() => expect(node.operations.length).toBe(7));
   node.silent = false;
   node.cut();
   const unknown = { status: 'rejected', reason: { code: 'CAUSEWAY_OUTCOME_UNKNOWN', retryable: false } };
@@ -181,7 +183,7 @@ test('a watch that was ended just before a loss does not end another on the next
   await old.opened;
   void old.return();
   node.cut();
-  await vi.waitFor(() => expect(time.closed).toBe(1));
+  await patiently(() => expect(time.closed).toBe(1));
   const fresh = db.watch();
   time.advance(1000);
   await fresh.opened;
@@ -282,9 +284,9 @@ test('a node that never greets is passed over', async () => {
   const [mute, node] = [await listen({ mute: true }), await listen()];
   const time = new VirtualTime();
   const db = connectWith({ endpoints: [mute.url, node.url] }, time);
-  await vi.waitFor(() => expect(mute.connections).toBe(1));
+  await patiently(() => expect(mute.connections).toBe(1));
   time.advance(3000);
-  await vi.waitFor(() => {
+  await patiently(() => {
     time.advance(0);
     expect(node.connections).toBe(1);
   });
@@ -332,18 +334,18 @@ test('what cannot be sent in time is unreachable, and surely had no effect', asy
   const db = await open([node], time, 1000);
   const { port, store } = node;
   await node.close();
-  await vi.waitFor(() => expect(time.closed).toBe(1));
+  await patiently(() => expect(time.closed).toBe(1));
   const refused = expect(db.counter('c').increment()).rejects.toMatchObject({
     code: 'CAUSEWAY_UNREACHABLE',
     retryable: true,
   });
-  await vi.waitFor(() => {
+  await patiently(() => {
     time.advance(500);
     expect(time.dials.length).toBeGreaterThan(3);
   });
   await refused;
   const back = await listen({ port, store });
-  await vi.waitFor(() => {
+  await patiently(() => {
     time.advance(500);
     expect(back.connections).toBe(1);
   });
@@ -403,7 +405,7 @@ test('a silent node is found out by a client that only watches', async () => {
   await watch.opened;
   for (let probes = 1; probes <= 5; probes++) {
     time.advance(5500);
-    await vi.waitFor(() => expect(node.operations).toHaveLength(probes));
+    await patiently(() => expect(node.operations).toHaveLength(probes));
   }
   expect(time.dials).toHaveLength(1);
   node.deaf = true;
@@ -429,7 +431,7 @@ test('close does not wait for a node that is gone', async () => {
   const time = new VirtualTime();
   const db = await open([node], time);
   node.cut();
-  await vi.waitFor(() => expect(time.closed).toBe(1));
+  await patiently(() => expect(time.closed).toBe(1));
   const write = expect(db.counter('c').increment()).rejects.toMatchObject({ code: 'CAUSEWAY_CLOSED' });
   await db.close();
   await write;
@@ -460,7 +462,7 @@ test('what waits to be sent is bounded', async () => {
   const writes = Array.from({ length: 200 }, () => db.register('r').set(value));
   const outcomes = Promise.allSettled(writes);
   const codes = new Map<string, number>();
-  await vi.waitFor(() => expect(node.operations.length).toBeGreaterThan(10));
+  await patiently(() => expect(node.operations.length).toBeGreaterThan(10));
   await db.close();
   for (const outcome of await outcomes) {
     const code = outcome.status === 'rejected' ? outcome.reason.code : 'fulfilled';
