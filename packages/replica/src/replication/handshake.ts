@@ -30,6 +30,7 @@ import type { Link } from './link.js';
 import type { Members } from './members.js';
 import type { NeighbourEvents } from './neighbours.js';
 import type { RejoinCode } from './rejoin.js';
+import { knows } from './repair-session.js';
 import type { Trust } from './trust.js';
 
 /** The links, as a handshake needs them. */
@@ -313,12 +314,9 @@ export class Handshake {
     return true;
   }
 
-  /** Of a replica that holds nothing of what was compacted nothing can come back; one that is joining is served all of it. */
+  /** One that is joining is served all that there is. */
   private isStale({ horizon }: Link): boolean {
-    const { durable, wasReady } = this.store;
-    if (!wasReady || dominates(durable, horizon)) return false;
-    for (const origin of horizon.keys()) if (seqOf(durable, origin) > 0) return true;
-    return false;
+    return this.store.wasReady && !knows(this.store.durable, horizon);
   }
 
   /** The identity is left behind if the peer is to be believed; if it may only be who it says, nothing is written here until that is known. */
@@ -330,7 +328,8 @@ export class Handshake {
     } else {
       this.env.log.warn({ peer: link.replica, code }, `a stranger is not believed: ${message}`);
     }
-    this.refuse(link, code, message);
+    // Told that it is stale the peer would take itself for the one that is.
+    this.refuse(link, code === 'CAUSEWAY_STALE' ? 'CAUSEWAY_REJOINING' : code, message);
   }
 
   private sound(link: Link, now: Now): void {

@@ -28,6 +28,8 @@ export interface Source {
   readonly replica: ReplicaId;
   /** Newest report of the neighbour. */
   report(): VersionVector;
+  /** Up to where it has compacted. */
+  readonly horizon: VersionVector;
   send(message: PeerMessage): void;
 }
 
@@ -103,11 +105,7 @@ export class Intake {
   hold(): void {
     if (this.held) return;
     this.held = true;
-    for (const inflow of this.inflows.values()) {
-      this.subscribe(inflow, undefined);
-      this.drop(inflow, inflow.queue.length);
-      inflow.received = seqOf(this.store.executed, inflow.origin);
-    }
+    for (const inflow of this.inflows.values()) this.withhold(inflow);
   }
 
   release(now: Now): void {
@@ -153,6 +151,10 @@ export class Intake {
       for (const origin of source.report().keys()) this.inflowOf(origin);
     }
     for (const inflow of this.inflows.values()) {
+      if (this.needsRepair(inflow)) {
+        this.withhold(inflow);
+        continue;
+      }
       this.unblock(inflow, now);
       const best = this.bestSource(inflow, now);
       if (best !== inflow.source) this.subscribe(inflow, best);
@@ -207,6 +209,19 @@ export class Intake {
       inflow.received = seqOf(this.store.executed, inflow.origin);
     }
     this.route(now);
+  }
+
+  private withhold(inflow: Inflow): void {
+    if (inflow.source !== undefined) this.subscribe(inflow, undefined);
+    this.drop(inflow, inflow.queue.length);
+    inflow.received = seqOf(this.store.executed, inflow.origin);
+  }
+
+  /** There is nothing of it here, and a neighbour has compacted some: with part of it removed things would come back. */
+  private needsRepair({ origin }: Inflow): boolean {
+    if (seqOf(this.store.executed, origin) > 0) return false;
+    for (const { horizon } of this.sources.values()) if (seqOf(horizon, origin) > 0) return true;
+    return false;
   }
 
   /** Forgets the first `count` chunks that wait. */

@@ -252,9 +252,9 @@ export class RepairReceiver implements RepairSession {
       // Of a retired member nothing may come that the members of its time do not wait for.
       if (seq > most) return this.end('stale', true);
     }
-    if (!knows(view.versionVector, view.horizon)) return this.end('broken', true);
-    const begins = this.isMoving && store.executed.size === 0;
-    if (!knows(view.versionVector, store.horizon) || (!begins && !knows(store.executed, view.horizon)))
+    if (!dominates(view.versionVector, view.horizon)) return this.end('broken', true);
+    const fits = this.isMoving ? knows : dominates;
+    if (!fits(view.versionVector, store.horizon) || !fits(store.executed, view.horizon))
       return this.end('stale', true);
     if (this.isMoving && view.starts.length !== view.versionVector.size) return this.end('broken', true);
     this.theirs = view;
@@ -455,9 +455,9 @@ export class RepairReceiver implements RepairSession {
     this.out.push(record);
   }
 
-  /** This side had nothing when it began: what it knows of removals is not enough to hand anything back. */
+  /** This side had nothing, or nothing of theirs, when it began: it knows too little of removals to hand anything back. */
   private get begun(): boolean {
-    return this.theirs !== undefined && !knows(this.opened, this.theirs.horizon);
+    return this.theirs !== undefined && !dominates(this.opened, this.theirs.horizon);
   }
 
   private answer(batch: Batch): void {

@@ -2,7 +2,7 @@
  * What both ends of a repair session share: the link that it lives and dies with, its surroundings, and the rule by
  * which two replicas may exchange states at all.
  */
-import { dominates, type ReplicaId, type VersionVector } from '@causeway/crdt';
+import { type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import type { PeerMessage, RepairMessage, RepairOutcome } from '@causeway/protocol';
 import type { Log } from '../environment.js';
 import type { Housekeeping } from '../store/housekeeping.js';
@@ -48,11 +48,23 @@ export interface RepairSession {
 }
 
 /**
- * Whether what one has compacted is all known to the other. Evidence that is gone at `horizon` says nothing any more: a
- * side that has never seen it would hand back what it removed, or keep it for ever.
+ * Whether nothing that one has compacted can come back through the other. Evidence that is gone at `horizon` says
+ * nothing any more: a side that has part of what led to it would hand back what it removed, or keep it for ever. Who has
+ * nothing at all of an origin has nothing that its removals could have met: clusters that formed apart and meet are
+ * joined like any two states, if what they have compacted comes by a repair (`isApart`) and never in part by a stream.
  */
 export function knows(versionVector: VersionVector, horizon: VersionVector): boolean {
-  return dominates(versionVector, horizon);
+  for (const [origin, seq] of horizon) {
+    const known = seqOf(versionVector, origin);
+    if (known > 0 && known < seq) return false;
+  }
+  return true;
+}
+
+/** Whether `horizon` tells of an origin of which there is nothing here. */
+export function isApart(versionVector: VersionVector, horizon: VersionVector): boolean {
+  for (const [origin, seq] of horizon) if (seq > 0 && seqOf(versionVector, origin) === 0) return true;
+  return false;
 }
 
 /** Levels down to which a tree of so many records is worth comparing: a few records in each leaf. */

@@ -177,7 +177,7 @@ export class RepairSource implements RepairSession {
     const { store } = this.parts;
     // A receiver that has nothing can have lost nothing here.
     const isWelcome =
-      this.ceiling !== undefined && knows(this.open.versionVector, this.view?.horizon ?? store.horizon);
+      this.ceiling !== undefined && dominates(this.open.versionVector, this.view?.horizon ?? store.horizon);
     if (!isWelcome || this.pushedBytes > 2 * store.limits.repairWindowBytes + bytes)
       return this.end('broken', true);
     const isLate = !this.isOpen && store.now.monotonic >= this.patientUntil;
@@ -207,12 +207,12 @@ export class RepairSource implements RepairSession {
 
   // The view
 
-  /** Whether neither has compacted what the other has never seen; a receiver without anything may begin. */
+  /** Whether nothing that one of the two has compacted can come back through the other. */
   private fits(versionVector: VersionVector, horizon: VersionVector): boolean {
     const { open } = this;
-    if (!knows(versionVector, open.horizon)) return false;
     if (open.mode === 'bootstrap') return open.versionVector.size === 0;
-    return knows(open.versionVector, horizon) || (open.mode === 'catch-up' && open.versionVector.size === 0);
+    const fit = open.mode === 'catch-up' ? knows : dominates;
+    return fit(versionVector, open.horizon) && fit(open.versionVector, horizon);
   }
 
   private frozen(view: View): void {

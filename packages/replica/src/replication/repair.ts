@@ -5,7 +5,8 @@
  * A session is opened
  * - by a replica that has nothing, if its neighbours hold more than their logs are worth, or have compacted what it has
  *   never seen (bootstrap);
- * - when no neighbour's log reaches back to what is missing here (catch-up);
+ * - when no neighbour's log reaches back to what is missing here, or a neighbour has compacted writes of an origin of
+ *   which there is nothing here (catch-up);
  * - now and then, and when asked, with one neighbour after the other, to see that both hold the same (compare).
  */
 import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
@@ -21,7 +22,7 @@ import type { Members } from './members.js';
 import { Adopter } from './repair-adopter.js';
 import { RepairPace } from './repair-pace.js';
 import { RepairReceiver } from './repair-receiver.js';
-import { knows, type RepairParts, type RepairSession } from './repair-session.js';
+import { isApart, knows, type RepairParts, type RepairSession } from './repair-session.js';
 import { RepairSource } from './repair-source.js';
 
 /** Outcomes after which the same peer may be asked again at once. */
@@ -154,7 +155,7 @@ export class Repair {
     this.receiver?.tick(now.monotonic);
     for (const source of [...this.sources.values()]) source.tick(now.monotonic);
     // What is missing here is more than what may differ.
-    const isUrgent = this.bootstraps || this.intake.unreachable.length > 0;
+    const isUrgent = this.bootstraps || this.apart.length > 0 || this.intake.unreachable.length > 0;
     if (isUrgent && this.receiver?.isMoving === false) this.receiver.end('unsettled', true);
     if (this.receiver === undefined && !this.paused) this.begin(now);
   }
@@ -191,11 +192,19 @@ export class Repair {
   private begin(now: Now): void {
     if (this.bootstraps) return this.bootstrap(now);
     const { unreachable } = this.intake;
-    if (unreachable.length > 0) {
-      const link = this.best(now, (held) =>
-        unreachable.some((origin) => seqOf(held, origin) > seqOf(this.store.executed, origin)),
+    const apart = new Set(this.apart);
+    if (unreachable.length + apart.size > 0) {
+      const brings = (origin: ReplicaId, held: VersionVector) =>
+        seqOf(held, origin) > seqOf(this.store.executed, origin);
+      const link = this.best(
+        now,
+        (held, from) => apart.has(from) || unreachable.some((origin) => brings(origin, held)),
       );
-      if (link !== undefined) return this.open(link, 'catch-up');
+      if (link !== undefined) {
+        if (apart.has(link))
+          this.env.log.warn({ peer: link.replica }, 'a cluster that formed apart is joined');
+        return this.open(link, 'catch-up');
+      }
     }
     if (!this.compareWanted && now.monotonic < this.nextCompareAt) return;
     this.compare(now);
@@ -234,14 +243,19 @@ export class Repair {
     this.receiver.start();
   }
 
+  /** Neighbours of a cluster that formed apart from this replica's, and has dropped evidence since. */
+  private get apart(): Link[] {
+    return [...this.links.values()].filter(({ horizon }) => isApart(this.store.executed, horizon));
+  }
+
   /** The neighbour that holds most of what is useful. */
-  private best(now: Now, isUseful: (held: VersionVector) => boolean): Link | undefined {
+  private best(now: Now, isUseful: (held: VersionVector, from: Link) => boolean): Link | undefined {
     let best: Link | undefined;
     let most = -1;
     for (const replica of [...this.links.keys()].sort()) {
       const link = this.links.get(replica)!;
       const held = link.report();
-      if (!this.mayAsk(replica, now) || !isUseful(held)) continue;
+      if (!this.mayAsk(replica, now) || !isUseful(held, link)) continue;
       const sum = total(held);
       if (sum <= most) continue;
       best = link;
@@ -261,7 +275,7 @@ export class Repair {
     const held = link.report();
     if (held.size === 0) return false;
     return (
-      !knows(store.executed, link.horizon) ||
+      link.horizon.size > 0 ||
       !dominates(store.executed, store.ceiling) ||
       total(held) > store.limits.logFloorTransactions
     );
@@ -311,7 +325,7 @@ export class Repair {
 
   /** It holds something of a history of which the neighbour has dropped evidence that it has not seen. */
   private isLate({ horizon }: Link): boolean {
-    return this.store.executed.size > 0 && !knows(this.store.executed, horizon);
+    return !knows(this.store.executed, horizon);
   }
 
   private failed(replica: ReplicaId, now: Now): void {

@@ -7,8 +7,9 @@
  * - the replica has everything that a member wrote before it had applied the dot: nothing that the removal would
  *   have won against is still on its way.
  *
- * A member counts from the moment at which any replica has stored it. What its introducer had by then it is brought
- * by a stream or a repair from the introducer; every later report of the introducer names it.
+ * A member counts from the moment at which any replica of the cluster has stored it (introductions.ts). What its
+ * introducer had by then it is brought by a stream or a repair from the introducer; every later report of the introducer
+ * names it.
  */
 import { type Dot, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import {
@@ -27,6 +28,7 @@ import { decodeIdentity, decodeMember, decodeReplicaRecord, IDENTITY_KEY } from 
 import type { ClusterNode, Landing } from '../cluster.js';
 import { show, Violation } from '../violation.js';
 import type { Checker } from './checker.js';
+import { Introductions } from './introductions.js';
 import { asciiOf, COUNTER, ELEMENT, IDENTITY, LOG, MEMBER, originOf, REGISTER, SET } from './stored-keys.js';
 
 /** What one replica has applied, and when: its own seq is its time. */
@@ -68,8 +70,7 @@ export class StabilityChecker implements Checker {
   private readonly brokenOnes = new Set<ReplicaId>();
   private readonly applied = new Map<ReplicaId, Applied>();
   private readonly names = new WeakMap<Uint8Array, ReplicaId>();
-  /** Members, with what their introducers had when they stored them. */
-  private readonly members = new Map<ReplicaId, VersionVector>();
+  private readonly introductions = new Introductions();
   /** Retired members, with those who hold the retirement. */
   private readonly retired = new Map<ReplicaId, Set<ReplicaId>>();
 
@@ -111,18 +112,16 @@ export class StabilityChecker implements Checker {
       const holders = this.retired.get(replica) ?? new Set();
       this.retired.set(replica, holders.add(by));
     }
-    if (by !== replica && !this.members.has(replica)) {
-      this.members.set(replica, this.appliedBy(by).versionVector);
-    }
+    if (by !== replica) this.introductions.stored(by, replica, this.appliedBy(by).versionVector);
   }
 
-  /** It is retired, and nobody who is not will take anything from it. */
-  private isGone(member: ReplicaId): boolean {
+  /** It is retired, and nobody of those who are not will take anything from it. */
+  private isGone(member: ReplicaId, others: Iterable<ReplicaId>): boolean {
     const holders = this.retired.get(member);
     if (holders === undefined) return false;
-    return [...this.members.keys()].every(
-      (other) => this.retired.has(other) || holders.has(other) || this.brokenOnes.has(other),
-    );
+    for (const other of others)
+      if (!this.retired.has(other) && !holders.has(other) && !this.brokenOnes.has(other)) return false;
+    return true;
   }
 
   private judgeRecord(
@@ -148,12 +147,12 @@ export class StabilityChecker implements Checker {
     const replica = originOf(key);
     const { lastSeq: seq } = chunkHead(chunk);
     if (isCapped) {
-      const others = [...this.members.keys()].filter((member) => member !== self);
+      const others = [...this.introductions.to(self).keys()];
       const isHeld = others.some((member) => seqOf(this.appliedBy(member).versionVector, replica) >= seq);
       if (replica !== self || isHeld) return;
       throw new Violation('stability', `${self} cuts its own ${seq} from its log, which nobody else has`);
     }
-    for (const [member, introducedAt] of this.members) {
+    for (const [member, introducedAt] of this.introductions.to(self)) {
       if (
         this.brokenOnes.has(member) ||
         this.retired.get(member)?.has(self) ||
@@ -167,8 +166,9 @@ export class StabilityChecker implements Checker {
 
   private judge(self: ReplicaId, dot: Dot, what: () => string): void {
     const own = this.appliedBy(self).versionVector;
-    for (const [member, introducedAt] of this.members) {
-      if (this.brokenOnes.has(member) || member === self || member === dot.replica || this.isGone(member))
+    const members = this.introductions.to(self);
+    for (const [member, introducedAt] of members) {
+      if (this.brokenOnes.has(member) || member === dot.replica || this.isGone(member, members.keys()))
         continue;
       if (seqOf(introducedAt, dot.replica) >= dot.seq) continue;
       const applied = this.appliedBy(member);
