@@ -69,9 +69,10 @@ export function drawProfile(prng: Prng, options: ProfileOptions): Profile {
   const hastens = prng.chance(0.25);
   const windowBytes = prng.chance(0.5) ? DEFAULT_LIMITS.subscriptionWindowBytes : prng.logUniform(300, 1e6);
   const links = drawLinks(prng.split('links'), count);
-  const nodes = Array.from({ length: count }, (_, index) =>
+  const drawn = Array.from({ length: count }, (_, index) =>
     drawNode(prng.split(`node ${index}`), index, count, windowBytes),
   );
+  const nodes = drawSeedGraph(prng.split('seed graph'), drawn, faults.durationMs);
   const joining = drawJoiners(prng.split('joiners'), nodes, faults.durationMs);
   return {
     hastens,
@@ -108,9 +109,26 @@ function drawJoiners(prng: Prng, nodes: readonly NodeProfile[], durationMs: numb
   return nodes.map((node, index) => {
     // Whoever is there at first does not wait for one who comes later.
     const seeds = node.seeds.filter((seed) => seed < first);
-    return index < first
-      ? { ...node, seeds }
-      : { ...node, seeds, joinsAtMs: prng.between(0.05, 0.85) * durationMs };
+    if (index < first || node.joinsAtMs !== undefined) return { ...node, seeds };
+    // With none of them to dial it would found a cluster of its own, and nobody would know of it.
+    const known = seeds.length > 0 ? seeds : [index % first];
+    return { ...node, seeds: known, joinsAtMs: prng.between(0.05, 0.85) * durationMs };
+  });
+}
+
+/**
+ * Whom each is told of, where it is not the first machine and some more: a tree; or two trees, of which the last machine
+ * is told both: two clusters form, and meet when it comes.
+ */
+function drawSeedGraph(prng: Prng, nodes: readonly NodeProfile[], durationMs: number): readonly NodeProfile[] {
+  if (!prng.chance(0.25)) return nodes;
+  const tree = nodes.map((node, index) => ({ ...node, seeds: index === 0 ? [] : [prng.int(index)] }));
+  if (nodes.length < 3 || !prng.chance(0.4)) return tree;
+  const founder = 1 + prng.int(nodes.length - 2);
+  const joinsAtMs = prng.between(0.1, 0.7) * durationMs;
+  return tree.map((node, index) => {
+    if (index === founder) return { ...node, seeds: [] };
+    return index === nodes.length - 1 ? { ...node, seeds: [0, founder], joinsAtMs } : node;
   });
 }
 
@@ -165,7 +183,7 @@ function drawNode(prng: Prng, index: number, count: number, windowBytes: number)
   const writes = prng.logUniform(0.1, 8);
   return {
     region: prng.chance(0.1) ? 'eu-west' : (REGIONS[index % REGIONS.length] as string),
-    // The first machine is everybody's seed, so that no two clusters form.
+    // The first machine is everybody's seed, so that two clusters form only where directories are lost or links cut.
     seeds: others.filter((other) => other === 0 || prng.chance(0.6)),
     startAtMs: prng.between(0, 300),
     clockOffsetMs: prng.chance(0.8)

@@ -70,7 +70,7 @@ const SETTLE_MS = 180_000;
 /** Virtual time in which evidence of removal goes once all have seen everything. Milliseconds. */
 const EVIDENCE_MS = 60_000;
 /** Virtual time that clients have for what they were kept from. Milliseconds. */
-const MORE_CALLS_MS = 60_000;
+const MORE_CALLS_MS = 600_000;
 const LOOK_EVERY_MS = 100;
 
 export class Simulation {
