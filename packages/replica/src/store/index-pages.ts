@@ -17,7 +17,7 @@
 import { CausewayError, sealValue, unsealValue } from '@causeway/protocol';
 import type { ScanEntry } from '../events.js';
 import { indexJournalKey, indexPageKey, KIND, numberOfKey } from './keyspace.js';
-import { ENTRY_WORDS, type Leaves, type MerkleIndex } from './merkle.js';
+import { ENTRY_WORDS, type MerkleIndex } from './merkle.js';
 
 interface Put {
   readonly key: Uint8Array;
@@ -149,21 +149,11 @@ export class IndexPages {
       const leaf = words[at]! >>> 2;
       const page = leaf >>> leaves.pageShift;
       if (number < (this.positions[page] ?? 0)) continue;
-      addEntry(leaves, leaf, words, at);
+      leaves.add(words, at);
       unstored[page] = 1;
     }
     return true;
   }
-}
-
-function addEntry(leaves: Leaves, leaf: number, entry: Int32Array, at: number): void {
-  const { words, counts, pageShift } = leaves;
-  const to = leaf << 2;
-  words[to] = words[to]! + entry[at + 1]!;
-  words[to + 1] = words[to + 1]! + entry[at + 2]!;
-  words[to + 2] = words[to + 2]! + entry[at + 3]!;
-  words[to + 3] = words[to + 3]! + entry[at + 4]!;
-  counts[leaf >>> pageShift]! += (entry[at]! & 3) - 1;
 }
 
 /** Every machine that Node.js runs on, but one, is little-endian; there the index would be counted anew. */

@@ -27,6 +27,7 @@ function play(history: readonly { record: number; digest: Digest }[]) {
     index.change(slots[record]!, now[record]!, digest);
     now[record] = digest;
   }
+  index.takeJournal();
   return { index, slots, now };
 }
 

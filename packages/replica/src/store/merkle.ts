@@ -11,7 +11,8 @@
  * - A write costs the same whatever the number of records: one leaf, the root, one entry of the journal.
  * - `counted` of a slot is what of it stands in its leaf.
  *
- * The journal holds the changes since the newest sealed commit, for index-pages.ts to store.
+ * The journal holds the changes that a commit makes while it is being sealed; with its end they are in the leaves, and
+ * index-pages.ts stores them.
  */
 import { Digest, Hasher, KEY_SEED } from '@causeway/crdt';
 import type { Slot } from './slot.js';
@@ -91,6 +92,18 @@ export class Leaves implements FrozenIndex {
     this.counts[leaf >>> this.pageShift]! += presence(after) - presence(before);
   }
 
+  /** Takes in the entry of a journal that begins at `at`. */
+  add(journal: Int32Array, at: number): void {
+    const { words } = this;
+    const entry = journal[at]!;
+    const to = (entry >>> 2) << 2;
+    words[to] = words[to]! + journal[at + 1]!;
+    words[to + 1] = words[to + 1]! + journal[at + 2]!;
+    words[to + 2] = words[to + 2]! + journal[at + 3]!;
+    words[to + 3] = words[to + 3]! + journal[at + 4]!;
+    this.counts[entry >>> (2 + this.pageShift)]! += (entry & 3) - 1;
+  }
+
   node(level: number, index: number): Digest {
     const sum = new Digest();
     const width = this.bits - level;
@@ -163,9 +176,7 @@ export class MerkleIndex {
     if (slot.leaf < 0) slot.leaf = nodeOf(slot.key, this.bits);
     this.listener?.changed(slot.key, slot.leaf, before, after);
     // What is being counted anew has nothing to be changed, and is not stored before it is done.
-    if (!this.isWhole) return;
-    this.leaves.change(slot.leaf, before, after);
-    this.note(slot.leaf, a, b, c, d, presence(after) - presence(before));
+    if (this.isWhole) this.note(slot.leaf, a, b, c, d, presence(after) - presence(before));
   }
 
   /** A copy; undefined while it is not to be compared. */
@@ -196,16 +207,24 @@ export class MerkleIndex {
     return wrong;
   }
 
-  /** What was noted since the last call, as a view that is valid until the next change; undefined when nothing was. */
+  /**
+   * Takes what was noted since the last call into the leaves, and gives it as a view that is valid until the next change;
+   * undefined when nothing was. All at once, since leaves lie far apart in memory: a processor fetches those of many
+   * entries at a time, and waits for each of them if they are changed one by one between other work.
+   */
   takeJournal(): Int32Array | undefined {
     if (this.journalLength === 1) return undefined;
     const noted = this.journal.subarray(0, this.journalLength);
     this.journalLength = 1;
+    const { leaves, unstored } = this;
+    for (let at = 1; at < noted.length; at += ENTRY_WORDS) {
+      leaves.add(noted, at);
+      unstored[noted[at]! >>> (2 + leaves.pageShift)] = 1;
+    }
     return noted;
   }
 
   private note(leaf: number, a: number, b: number, c: number, d: number, count: number): void {
-    this.unstored[leaf >>> this.leaves.pageShift] = 1;
     const at = this.journalLength;
     if (at === this.journal.length) {
       const grown = new Int32Array(2 * at - 1);
