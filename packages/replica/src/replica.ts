@@ -9,6 +9,7 @@ import { dominates, joinVersionVectors, type ReplicaId, seqOf, type VersionVecto
 import { CausewayError, isRead, isRetired } from '@causeway/protocol';
 import { assert, unreachable } from './assert.js';
 import { ClockGuard } from './clock-guard.js';
+import { Duty } from './duty.js';
 import type { Environment, Millis, Now, ReplicaConfig } from './environment.js';
 import type { Event, StoredReplica } from './events.js';
 import { DEFAULT_LIMITS, HOUSEKEEPING_INTERVAL_MS } from './limits.js';
@@ -27,7 +28,8 @@ import { Reissue } from './replication/reissue.js';
 import { leftBehind, Rejoin } from './replication/rejoin.js';
 import { Repair } from './replication/repair.js';
 import { Requests } from './session/requests.js';
-import type { MemberStatus, PeerStatus, Status } from './status.js';
+import type { Status } from './status.js';
+import { StatusReport } from './status-report.js';
 import type { LoggedChunk } from './store/commit.js';
 import { type Departure, departuresOf } from './store/departure.js';
 import { Housekeeping } from './store/housekeeping.js';
@@ -59,22 +61,16 @@ export class Replica {
   private readonly eviction: Eviction;
   private readonly clocks: Clocks;
   private readonly clockGuard: ClockGuard;
-  private readonly lagMs = new Map<ReplicaId, number>();
+  private readonly duty: Duty;
+  private readonly report: StatusReport;
   private jobs: Job[] = [];
   private nextHousekeepingAt = 0;
-  private draining = false;
-  /** Its store refuses writes; what it has is served. */
-  private readOnly = false;
   /** It leaves the members as soon as its peers have everything. */
   private leaving = false;
-  /** Why its identity is not to be used for new writes. */
-  private fault: { code: UntrustedCode; message: string; by: ReplicaId | undefined } | undefined;
   /** What the store says of a part of it that cannot be read. */
   private unreadable: string | undefined;
   /** Another replica takes its place: it asks for nothing more. */
   private left = false;
-  /** Why its identity is to be left behind, since the host says so. */
-  private rejoinReason: string | undefined;
   /** When the batch in flight was handed out, monotonic ms. */
   private sealedAt = 0;
   private dirty = true;
@@ -120,13 +116,14 @@ export class Replica {
     this.clocks = new Clocks(maxClockSkewMs);
     const others = () => [...this.members.living()].map(({ member }) => member.replica);
     this.clockGuard = new ClockGuard(this.clocks, others, maxClockSkewMs, env.log);
+    this.duty = new Duty(this.readiness, this.clockGuard, env.log);
     this.intake = new Intake(
       this.store,
       applier,
       env,
       (origin) => -(this.clocks.offsetMs(origin, this.store.now) ?? 0),
       (origin, seconds) => {
-        this.lagMs.set(origin, seconds * 1000);
+        this.report.lagMs.set(origin, seconds * 1000);
         env.telemetry.lag(origin, seconds);
       },
       this.members,
@@ -144,11 +141,7 @@ export class Replica {
         answered: (address, hello) => this.readiness.answered(address, hello, this.store.now.monotonic),
         untrusted: (code, message, by) => this.distrust(code, message, by),
         rejoin: (code, message, fork) => this.rejoin.decide(code, message, fork),
-        linked: (by, isBelieved) => {
-          const { fault } = this;
-          if (fault?.code === 'CAUSEWAY_DUPLICATE_IDENTITY' || (isBelieved && fault?.by === by))
-            this.fault = undefined;
-        },
+        linked: (by, isBelieved) => this.duty.trust(by, isBelieved),
         stays: () => this.stay(),
         reported: (replica) => this.reported(replica),
         linkUp: (link, at) => this.repair.linkUp(link, at),
@@ -157,6 +150,7 @@ export class Replica {
       },
       now,
     );
+    this.report = new StatusReport(this.store, this.members, this.neighbours, this.clocks, this.ownCommits);
     this.housekeeping = new Housekeeping(
       this.store,
       schedule,
@@ -190,8 +184,8 @@ export class Replica {
     this.store.onDurableChunks = (chunks, at) => this.durableChunks(chunks, at);
     this.housekeeping.restart(purgesOf(stored));
     // Who has never had a peer has told nobody of anything: there is nobody to begin anew from, and no need to.
-    if (this.members.size + config.seeds.length > 0) this.rejoinReason = stored.leave;
-    this.neighbours.rejoinSoon(this.rejoinReason);
+    if (this.members.size + config.seeds.length > 0) this.duty.rejoinReason = stored.leave;
+    this.neighbours.rejoinSoon(this.duty.rejoinReason);
     // A node without seeds waits for nobody.
     this.check(now);
     this.declare();
@@ -235,13 +229,13 @@ export class Replica {
       case 'request': {
         // An answer that is to be kept has to be written.
         const onlyReads = event.idempotency === undefined && event.operations.every(isRead);
-        const refusal = this.refusal(onlyReads) ?? this.clockGuard.refusal(event.operations);
+        const refusal = this.duty.refusal(onlyReads) ?? this.clockGuard.refusal(event.operations);
         if (refusal === undefined) this.requests.add(event);
         else this.requests.fail(event.session, event.request, refusal);
         return;
       }
       case 'list-keys': {
-        const refusal = this.refusal(true);
+        const refusal = this.duty.refusal(true);
         if (refusal !== undefined) return this.requests.fail(event.session, event.request, refusal);
         return this.list(event, now);
       }
@@ -273,16 +267,16 @@ export class Replica {
       case 'tick':
         return;
       case 'drain':
-        this.draining = true;
+        this.duty.draining = true;
         if (event.byOperator === true) return this.members.declare({ state: 'draining' });
         this.neighbours.bye();
-        if (!this.readOnly) this.housekeeping.wrapUp();
+        if (!this.duty.readOnly) this.housekeeping.wrapUp();
         return;
       case 'resume':
-        this.draining = this.leaving = false;
+        this.duty.draining = this.leaving = false;
         return this.declare();
       case 'leave':
-        this.draining = this.leaving = true;
+        this.duty.draining = this.leaving = true;
         return this.members.declare({ state: 'draining' });
       case 'remove-member':
         return this.retire(event.replica, 'removed');
@@ -306,7 +300,7 @@ export class Replica {
       this.leave();
       this.repair.tick(now);
     }
-    const between = !writeInFlight && !this.readOnly;
+    const between = !writeInFlight && !this.duty.readOnly;
     if (this.rejoin.isDue) return between ? this.beginAnew(now) : undefined;
     if (between && store.views.isWanted) store.views.take(now.monotonic);
     const batch = between ? store.seal() : undefined;
@@ -326,13 +320,16 @@ export class Replica {
 
   /** Its identity is to be left behind, and no peer has answered yet. */
   get isToRejoin(): boolean {
-    return this.rejoinReason !== undefined;
+    return this.duty.rejoinReason !== undefined;
   }
 
   /** All members are in the same case: what they have together is all there is, and one by one they go on from it. */
   private stay(): void {
-    this.env.log.warn({}, `${this.rejoinReason}: but so it is with every member, and the identity stays`);
-    this.rejoinReason = undefined;
+    this.env.log.warn(
+      {},
+      `${this.duty.rejoinReason}: but so it is with every member, and the identity stays`,
+    );
+    this.duty.rejoinReason = undefined;
     this.neighbours.rejoinSoon(undefined);
     this.declare();
   }
@@ -363,20 +360,20 @@ export class Replica {
   /** Monotonic ms at which a tick is wanted. */
   deadline(): Millis | undefined {
     const { monotonic, wall } = this.store.now;
-    const expiry = this.readOnly ? undefined : this.housekeeping.deadline;
+    const expiry = this.duty.readOnly ? undefined : this.housekeeping.deadline;
     return Math.min(
       this.neighbours.deadline,
       this.repair.deadline,
-      this.readOnly ? Number.POSITIVE_INFINITY : this.readiness.deadline,
+      this.duty.readOnly ? Number.POSITIVE_INFINITY : this.readiness.deadline,
       this.nextHousekeepingAt,
-      this.readOnly ? Number.POSITIVE_INFINITY : this.housekeeping.scrub.deadline,
+      this.duty.readOnly ? Number.POSITIVE_INFINITY : this.housekeeping.scrub.deadline,
       expiry === undefined ? Number.POSITIVE_INFINITY : monotonic + Math.max(1, expiry - wall),
     );
   }
 
   /** Every linked peer has acknowledged everything, and nothing waits to be executed or stored. */
   drained(): boolean {
-    if (!this.readOnly && !this.housekeeping.isWrappedUp) return false;
+    if (!this.duty.readOnly && !this.housekeeping.isWrappedUp) return false;
     if (this.requests.waiting > 0 || !dominates(this.store.durable, this.store.executed)) return false;
     const own = seqOf(this.store.durable, this.id);
     for (const link of this.neighbours.upLinks()) {
@@ -405,21 +402,23 @@ export class Replica {
   }
 
   status(now: Now): Status {
-    const reasons = this.reasons();
+    const reasons = this.duty.reasons();
+    if (this.repair.isMoving) reasons.push('repairing');
+    else if (this.intake.unreachable.length > 0) reasons.push('needs-repair');
     return {
       replica: this.id,
       region: this.config.region,
       ready: reasons.length === 0,
       reasons,
-      writable: !this.readOnly && this.fault === undefined && this.rejoinReason === undefined,
+      writable: this.duty.isWritable,
       versionVector: new Map(this.store.durable),
       ceiling: new Map(this.store.durableCeiling),
       digest: this.store.durableRoot.toHex(),
       settled: this.housekeeping.isSettled(now),
       scrub: this.housekeeping.scrub.status(),
       conflicts: { ...this.conflictFeed.counts },
-      peers: [...this.members.living()].map(({ member }) => this.peerStatus(member.replica, now)),
-      members: this.memberStatuses(now),
+      peers: this.report.peerStatuses(now),
+      members: this.report.memberStatuses(now),
       oldestUnstableSeconds: this.unstable.age(now.monotonic),
       logBytes: this.store.logBytes,
     };
@@ -429,7 +428,7 @@ export class Replica {
 
   private execute(now: Now): void {
     // Only reads are waiting while the disk refuses writes.
-    if (this.readOnly) return this.requests.execute(now);
+    if (this.duty.readOnly) return this.requests.execute(now);
     this.intake.apply(now, this.requests.waiting > 0);
     this.repair.apply(now, this.requests.waiting > 0);
     const { jobs } = this;
@@ -448,13 +447,13 @@ export class Replica {
   private housekeep(now: Now): void {
     if (!this.announced) this.env.log.info({}, 'ready');
     this.announced = true;
-    if (!this.readOnly) this.housekeeping.turn(now);
+    if (!this.duty.readOnly) this.housekeeping.turn(now);
     if (now.monotonic < this.nextHousekeepingAt) return;
     this.nextHousekeepingAt = now.monotonic + HOUSEKEEPING_INTERVAL_MS;
     this.store.reads.retry();
     this.mendStore();
     this.store.views.expire(now.monotonic, this.store.limits.viewAgeMaxMs);
-    if (this.readOnly) return;
+    if (this.duty.readOnly) return;
     for (const replica of this.eviction.due(this.neighbours.upLinks(), now)) {
       this.env.log.warn({ peer: replica }, 'a member was away for longer than --max-offline and is evicted');
       this.retire(replica, 'evicted');
@@ -480,7 +479,7 @@ export class Replica {
   }
 
   private check(now: Now): void {
-    if (!this.readOnly) this.reissue.tick(this.store.wasReady);
+    if (!this.duty.readOnly) this.reissue.tick(this.store.wasReady);
     this.readiness.forgetRetired(this.members.list());
     if (!this.readiness.check(this.store.durable, now.monotonic, this.reissue.hasWork)) return;
     this.announced = false;
@@ -508,9 +507,9 @@ export class Replica {
     if (isRetired(self))
       return this.distrust('CAUSEWAY_REMOVED', describeRetirement(self.replica, self.state));
     const state =
-      !this.readiness.isReady || this.rejoinReason !== undefined
+      !this.readiness.isReady || this.duty.rejoinReason !== undefined
         ? 'joining'
-        : this.draining && self.state === 'draining'
+        : this.duty.draining && self.state === 'draining'
           ? 'draining'
           : 'active';
     this.members.declare({ region, address, state });
@@ -518,7 +517,7 @@ export class Replica {
 
   /** Goes when all that it has is known to be elsewhere. */
   private leave(): void {
-    if (!this.leaving || this.readOnly || [...this.neighbours.upLinks()].length === 0 || !this.drained())
+    if (!this.leaving || this.duty.readOnly || [...this.neighbours.upLinks()].length === 0 || !this.drained())
       return;
     this.leaving = false;
     this.members.declare({ state: 'left' });
@@ -574,68 +573,18 @@ export class Replica {
   }
 
   private mendStore(): void {
-    if (this.unreadable === undefined || this.readOnly) return;
+    if (this.unreadable === undefined || this.duty.readOnly) return;
     if (this.neighbours.hasTruth) this.rejoin.decide('CAUSEWAY_CORRUPT', this.unreadable);
   }
 
-  private refusal(onlyReads: boolean): CausewayError | undefined {
-    if (!this.readiness.isReady) {
-      return new CausewayError(
-        'CAUSEWAY_NOT_READY',
-        'the node is joining: it serves when its seeds have answered and it has caught up with them',
-      );
-    }
-    if (this.draining) {
-      return new CausewayError(
-        'CAUSEWAY_DRAINING',
-        'the node takes no more requests, for it is stopping or was drained: send the request to another',
-      );
-    }
-    if (onlyReads) return undefined;
-    if (this.rejoinReason !== undefined) {
-      const message = `${this.rejoinReason}: the node takes no writes until it has found a peer to begin anew from`;
-      return new CausewayError('CAUSEWAY_REJOINING', message);
-    }
-    if (this.fault !== undefined) {
-      return new CausewayError(this.fault.code, `${this.fault.message}: the node takes no writes`);
-    }
-    if (this.readOnly) {
-      return new CausewayError(
-        'CAUSEWAY_READ_ONLY',
-        'the disk of the node refuses writes: it serves reads, and writes again when the disk does',
-      );
-    }
-    return undefined;
-  }
-
-  private reasons(): string[] {
-    const reasons: string[] = [];
-    if (!this.readiness.isReady) reasons.push('joining');
-    if (this.draining) reasons.push('draining');
-    if (this.readOnly) reasons.push('read-only');
-    if (this.rejoinReason !== undefined) reasons.push('rejoining');
-    if (this.clockGuard.offByMs !== undefined) reasons.push('clock-skew');
-    if (this.fault !== undefined) {
-      reasons.push(this.fault.code.slice('CAUSEWAY_'.length).toLowerCase().replaceAll('_', '-'));
-    }
-    if (this.repair.isMoving) reasons.push('repairing');
-    else if (this.intake.unreachable.length > 0) reasons.push('needs-repair');
-    return reasons;
-  }
-
   private distrust(code: UntrustedCode, message: string, by?: ReplicaId): void {
-    if (this.fault?.code === code) return;
-    if (this.members.self.state === 'left') this.env.log.info({}, message);
-    else this.env.log.error({ code }, message);
-    // A copy may be stopped; for everything else only a new identity helps.
-    if (this.fault === undefined || this.fault.code === 'CAUSEWAY_DUPLICATE_IDENTITY')
-      this.fault = { code, message, by };
+    this.duty.distrust(code, message, by, this.members.self.state === 'left');
   }
 
   private writeFailed(error: unknown): void {
-    if (!this.readOnly)
+    if (!this.duty.readOnly)
       this.env.log.error({ error }, 'a write failed: read-only until the disk writes again');
-    this.readOnly = true;
+    this.duty.readOnly = true;
     const unknown = new CausewayError(
       'CAUSEWAY_OUTCOME_UNKNOWN',
       'the disk failed while the write was under way: it may or may not have been applied',
@@ -662,8 +611,8 @@ export class Replica {
   }
 
   private reopened(records: StoredReplica, now: Now): void {
-    assert(this.readOnly, 'a store is reopened after a failed write');
-    this.readOnly = false;
+    assert(this.duty.readOnly, 'a store is reopened after a failed write');
+    this.duty.readOnly = false;
     // What was read meanwhile may be older than what the store has brought back.
     this.failLost(lostRead());
     this.store.restore(records);
@@ -678,43 +627,6 @@ export class Replica {
     this.repair.resume();
     this.intake.restart(now);
     this.env.log.info({}, 'the disk writes again');
-  }
-
-  private memberStatuses(now: Now): MemberStatus[] {
-    return this.members.list().map((member) => {
-      const state = this.members.get(member.replica);
-      const quietMs = state === undefined ? 0 : Math.round(state.quietMs(now.monotonic));
-      return { ...member, quietMs, counts: state?.settled !== true };
-    });
-  }
-
-  private peerStatus(replica: ReplicaId, now: Now): PeerStatus {
-    const state = this.members.get(replica);
-    const link = this.neighbours.linkTo(replica);
-    const latest = state?.latest.versionVector ?? new Map();
-    let backlog = 0;
-    for (const [origin, seq] of this.store.durable) {
-      if (origin !== replica) backlog += Math.max(0, seq - seqOf(latest, origin));
-    }
-    const refused = this.neighbours.refusal(replica) !== undefined;
-    const own = seqOf(this.store.durable, this.id);
-    return {
-      replica,
-      region: state?.member.region ?? '',
-      address: state?.member.address ?? '',
-      state:
-        link !== undefined
-          ? 'connected'
-          : refused
-            ? 'refused'
-            : this.neighbours.isDialling(replica)
-              ? 'connecting'
-              : 'down',
-      lagMs: this.lagMs.get(replica) ?? null,
-      backlogTransactions: backlog,
-      clockOffsetMs: this.clocks.offsetMs(replica, now) ?? null,
-      unacknowledgedSeconds: this.ownCommits.ageBeyond(seqOf(latest, this.id), own, now.monotonic),
-    };
   }
 }
 

@@ -120,7 +120,11 @@ function drawJoiners(prng: Prng, nodes: readonly NodeProfile[], durationMs: numb
  * Whom each is told of, where it is not the first machine and some more: a tree; or two trees, of which the last machine
  * is told both: two clusters form, and meet when it comes.
  */
-function drawSeedGraph(prng: Prng, nodes: readonly NodeProfile[], durationMs: number): readonly NodeProfile[] {
+function drawSeedGraph(
+  prng: Prng,
+  nodes: readonly NodeProfile[],
+  durationMs: number,
+): readonly NodeProfile[] {
   if (!prng.chance(0.25)) return nodes;
   const tree = nodes.map((node, index) => ({ ...node, seeds: index === 0 ? [] : [prng.int(index)] }));
   if (nodes.length < 3 || !prng.chance(0.4)) return tree;
