@@ -45,15 +45,16 @@ export function checkRegister(
     (best, one) => (best === undefined || isAbove(one.write.stamp, best.write.stamp) ? one : best),
     undefined,
   );
-  if (got.value === undefined) {
-    if (newest === undefined) return undefined;
-    const expired = (set: (typeof sets)[number]): boolean =>
-      set.write.ttlMs !== undefined && walls.during(set.call).least + set.write.ttlMs <= walls.latest(read);
-    const hidden =
-      expired(newest) ||
+  const expired = (set: (typeof sets)[number]): boolean =>
+    set.write.ttlMs !== undefined && walls.during(set.call).least + set.write.ttlMs <= walls.latest(read);
+  const mayBeGone =
+    newest !== undefined &&
+    (expired(newest) ||
       deletes.some(({ call, seen }) => seen !== 'no' && sees(newest.call, call) !== 'yes') ||
-      sets.some((set) => set.seen !== 'no' && expired(set) && !isAbove(newest.write.stamp, set.write.stamp));
-    return hidden ? undefined : `absent, although call ${newest.call.id} set it and nothing removed it`;
+      sets.some((set) => set.seen !== 'no' && expired(set) && !isAbove(newest.write.stamp, set.write.stamp)));
+  if (got.value === undefined) {
+    if (newest === undefined || mayBeGone) return undefined;
+    return `absent, although call ${newest.call.id} set it and nothing removed it`;
   }
   const { value } = got;
   const source = sets.find(({ write }) => write.value !== undefined && sameBytes(write.value, value));
@@ -68,7 +69,15 @@ export function checkRegister(
   ) {
     return `the value of call ${source.call.id} with stamp ${show(got.stamp)} instead of ${show(source.write.stamp)}`;
   }
-  if (newest !== undefined && got.stamp !== undefined && isAbove(newest.write.stamp, got.stamp)) {
+  // A cluster may have dropped the evidence that it is gone before it met another, where the older one was written.
+  const metNothing =
+    mayBeGone && history.clustersHaveMet && newest && sees(newest.call, source.call) !== 'yes';
+  if (
+    newest !== undefined &&
+    !metNothing &&
+    got.stamp !== undefined &&
+    isAbove(newest.write.stamp, got.stamp)
+  ) {
     return `the value of call ${source.call.id}, older than that of call ${newest.call.id}`;
   }
   const deleted = deletes.find(({ call, seen }) => seen === 'yes' && sees(call, source.call) === 'yes');

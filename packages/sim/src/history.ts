@@ -93,6 +93,8 @@ export class History {
   private readonly doubted = new Map<ReplicaId, number>();
   /** All is healed and settled. */
   atRest = false;
+  /** Clusters that formed apart, and had both written, have become one. */
+  clustersHaveMet = false;
   private readonly tainted = new Map<string, Set<number>>();
   private readonly byKey = new Map<string, Call[]>();
 

@@ -126,10 +126,16 @@ export class Simulation {
       durability: new DurabilityChecker(),
       convergence: new ConvergenceChecker(this.walls()),
       storedRecords: new StoredRecordsChecker(),
-      stability: new StabilityChecker((node) => {
-        const { logBytesMax = 0, logAgeMaxMs = 0 } = profile.cluster.nodes[node]?.limits ?? {};
-        return logBytesMax < DEFAULT_LIMITS.logBytesMax || logAgeMaxMs < DEFAULT_LIMITS.logAgeMaxMs;
-      }),
+      stability: new StabilityChecker(
+        (node) => {
+          const { logBytesMax = 0, logAgeMaxMs = 0 } = profile.cluster.nodes[node]?.limits ?? {};
+          return logBytesMax < DEFAULT_LIMITS.logBytesMax || logAgeMaxMs < DEFAULT_LIMITS.logAgeMaxMs;
+        },
+        () => {
+          history.clustersHaveMet = true;
+          this.states.note('clusters that formed apart meet');
+        },
+      ),
       watches: new WatchesChecker(history),
     };
     const chosen = options.checkers ?? (Object.keys(this.checkers) as CheckerName[]);

@@ -6,8 +6,9 @@
  * itself, and each of its later reports names whom it has met, so that nobody goes by one without knowing him. Clusters
  * that have formed apart know nothing of each other, and need not wait for each other.
  */
-import type { ReplicaId, VersionVector } from '@causeway/crdt';
+import { joinVersionVectors, type ReplicaId, type VersionVector } from '@causeway/crdt';
 
+const NOTHING: VersionVector = new Map();
 const NOBODY: ReadonlyMap<ReplicaId, VersionVector> = new Map();
 
 export class Introductions {
@@ -24,7 +25,9 @@ export class Introductions {
     for (const one of ours) {
       const known = this.known.get(one) ?? new Map<ReplicaId, VersionVector>();
       this.known.set(one, known);
-      for (const other of theirs) if (one !== other && !known.has(other)) known.set(other, applied);
+      // What the introducer was to be brought itself it brings in turn.
+      const brought = joinVersionVectors(applied, known.get(by) ?? NOTHING);
+      for (const other of theirs) if (one !== other && !known.has(other)) known.set(other, brought);
     }
   }
 

@@ -77,6 +77,8 @@ export class StabilityChecker implements Checker {
   constructor(
     /** The node's log has a cap that is reached: chunks go although a member lacks them. */
     private readonly capsLog: (node: number) => boolean,
+    /** Two clusters that formed apart have met, and both have written. */
+    private readonly onMeeting: () => void,
   ) {}
 
   /** It counts no more, and nothing that it does is held against what the others have. */
@@ -112,7 +114,10 @@ export class StabilityChecker implements Checker {
       const holders = this.retired.get(replica) ?? new Set();
       this.retired.set(replica, holders.add(by));
     }
-    if (by !== replica) this.introductions.stored(by, replica, this.appliedBy(by).versionVector);
+    if (by === replica) return;
+    const [own, its] = [this.appliedBy(by).versionVector, this.appliedBy(replica).versionVector];
+    if (!this.introductions.to(by).has(replica) && own.size > 0 && its.size > 0) this.onMeeting();
+    this.introductions.stored(by, replica, own);
   }
 
   /** It is retired, and nobody of those who are not will take anything from it. */
