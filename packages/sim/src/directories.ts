@@ -34,6 +34,8 @@ export class Directories {
     const copied = original.driver?.replica.id;
     if (lost === undefined || copied === undefined || original.gone || !this.departures.canSpare(node))
       return undefined;
+    // One mistake is noticed before the next is made: of many copies of copies only a person can tell what is what.
+    if (this.hasTwins()) return undefined;
     const entries = original.disk.entries();
     this.history.doubt(copied, heldElsewhere(this.cluster, original, copied));
     this.onBreak(original);
@@ -48,6 +50,11 @@ export class Directories {
     this.replace(node, () => node.disk.restore([]));
     this.departures.strike(lost);
     return () => undefined;
+  }
+
+  private hasTwins(): boolean {
+    const names = this.cluster.present().map(({ driver }) => driver?.replica.id);
+    return new Set(names).size < names.length;
   }
 
   private replace(node: ClusterNode, change: () => void): void {

@@ -92,9 +92,9 @@ describe('a repair', () => {
     };
     wires.connect(a, b);
     wires.pass(1_000);
-    const receiver = (b.replica as unknown as { repair: { receiver?: { batches: unknown[] } } }).repair
-      .receiver;
+    const receiver = (b.replica as unknown as { repair: { receiver?: { match?: { batches: unknown[] } } } })
+      .repair.receiver;
     expect(done).toBe(true);
-    expect(receiver?.batches.length ?? 0).toBeLessThan(10_000);
+    expect(receiver?.match?.batches.length ?? 0).toBeLessThan(10_000);
   });
 });

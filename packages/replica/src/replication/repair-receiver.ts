@@ -13,37 +13,24 @@
  *   durable, not before.
  * - What came is joined to what is here now; what is compared is what was here when the own view was taken.
  */
-import {
-  dominates,
-  joinCounter,
-  joinElements,
-  joinRegisters,
-  joinVersionVectors,
-  type ReplicaId,
-  seqOf,
-  type VersionVector,
-} from '@causeway/crdt';
+import { dominates, joinVersionVectors, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import {
   CausewayError,
-  decodeCounter,
-  decodeElement,
-  decodeRegister,
-  RECORD_ID_BYTES,
   type RecordState,
   type RepairMessage,
   type RepairMode,
   type RepairOutcome,
   type RepairView,
 } from '@causeway/protocol';
-import { REPAIR_BATCHES_MAX, REPAIR_PATIENCE_MS } from '../limits.js';
-import { bytesText, KIND } from '../store/keyspace.js';
+import { REPAIR_PATIENCE_MS } from '../limits.js';
 import type { OriginPosition } from '../store/replica-record.js';
 import type { View } from '../store/views.js';
 import { Descent } from './repair-descent.js';
+import { Match } from './repair-match.js';
 import { Outflow } from './repair-outflow.js';
 import { knows, type RepairLink, type RepairParts, type RepairSession } from './repair-session.js';
-import { isAtOrBefore, RecordWalk, type WalkedPage, type WalkedRecord } from './repair-walk.js';
-import { readLane, rootBytes } from './repair-words.js';
+import { RecordWalk } from './repair-walk.js';
+import { rootBytes } from './repair-words.js';
 
 type State =
   | 'opening'
@@ -56,17 +43,6 @@ type State =
   | 'finishing'
   | 'moving';
 
-/** A batch of the source's ids, while this side walks to its end. */
-interface Batch {
-  readonly number: number;
-  readonly ids: Uint8Array;
-  readonly through: Uint8Array | undefined;
-  readonly bytes: number;
-  /** Where an id stands, by the hash of the record's key; those not met yet. */
-  readonly left: Map<number, number>;
-  readonly wants: number[];
-}
-
 export class RepairReceiver implements RepairSession {
   private state: State = 'opening';
   private hasEnded = false;
@@ -78,16 +54,9 @@ export class RepairReceiver implements RepairSession {
   private opened: VersionVector = new Map();
   private descent: Descent | undefined;
   private readonly out: Outflow;
-  private walk: RecordWalk | undefined;
-  private walkEnded = false;
-  private reading = false;
-  /** Of the last page read, what the batches so far do not reach. */
-  private page: WalkedRecord[] = [];
-  private pageThrough: Uint8Array | undefined;
-  private readonly batches: Batch[] = [];
-  /** Of what was wanted, by its key: what this side has of it, until it is known whether that says more. */
-  private readonly mismatched = new Map<string, WalkedRecord>();
-  private mismatchedBytes = 0;
+  /** Where records are compared one by one. */
+  private match: Match | undefined;
+  /** All that differs has been asked for, or it is not for this side to ask. */
   private sourceIsDone = false;
   private receivedBytes = 0;
   private patientUntil = Number.POSITIVE_INFINITY;
@@ -186,7 +155,7 @@ export class RepairReceiver implements RepairSession {
     if (tell) this.send({ type: 'repair-end', session: this.id, outcome });
     this.mine?.close();
     this.mine = undefined;
-    this.walk = undefined;
+    this.match = undefined;
     const { adopter, housekeeping } = this.parts;
     adopter.drop(this);
     housekeeping.resumeCompaction(this);
@@ -223,7 +192,7 @@ export class RepairReceiver implements RepairSession {
     this.receivedBytes += bytes;
     try {
       adopter.add(this, records);
-      for (const record of records) this.answerTo(record);
+      for (const record of records) this.match?.answerTo(record);
       this.out.flush();
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
@@ -267,7 +236,6 @@ export class RepairReceiver implements RepairSession {
   private evidenceIsAll(): void {
     if (this.state !== 'evidence') return this.end('broken', true);
     this.state = this.mode === 'bootstrap' ? 'walking' : 'settling';
-    if (this.mode === 'bootstrap') this.walkEnded = true;
     this.advance();
   }
 
@@ -286,7 +254,6 @@ export class RepairReceiver implements RepairSession {
     if (view.index === undefined || theirs === undefined) return this.end('no-index', true);
     if (rootBytes(view.root).every((byte, index) => byte === theirs.root[index])) {
       // Nothing to be exchanged; the version vector may still have to move.
-      this.walkEnded = true;
       this.sourceIsDone = true;
       this.state = 'walking';
       return this.advance();
@@ -314,7 +281,6 @@ export class RepairReceiver implements RepairSession {
     const { level, byId, whole } = descent.result;
     if (byId.length + whole.length === 0) {
       this.rounds--;
-      this.walkEnded = true;
       this.sourceIsDone = true;
       this.state = 'walking';
       return this.advance();
@@ -323,35 +289,43 @@ export class RepairReceiver implements RepairSession {
     if (mine === undefined) return;
     this.send({ type: 'repair-walk', session: this.id, level, ceiling: mine.ceiling, byId, whole });
     this.state = 'walking';
-    if (byId.length === 0) {
-      this.walkEnded = true;
-      return;
-    }
+    if (byId.length === 0) return;
     const leaves = new Set(byId);
     const damaged = (key: Uint8Array): void => {
       const name = String.fromCharCode(...key.subarray(0, 64));
       this.parts.log.error({ key: name }, 'a damaged record is asked of a peer');
     };
     const { repairRecords } = this.parts.store.limits;
-    this.walk = new RecordWalk(mine, level, (leaf) => leaves.has(leaf), repairRecords, damaged);
+    const walk = new RecordWalk(mine, level, (leaf) => leaves.has(leaf), repairRecords, damaged);
+    this.match = new Match(walk, this.parts, this.out, {
+      mayHandBack: () => !this.begun,
+      answered: (batch, wanted, bytes) => this.want(batch, wanted, bytes),
+      moved: () => this.advance(),
+      failed: () => this.end('failed', true),
+    });
     this.advance();
   }
 
-  // Walking: the two walks meet at the end of each batch
-
-  private takeIds({ batch: number, ids, through }: RepairMessage & { type: 'repair-ids' }): void {
-    const bytes = ids.length + (through?.length ?? 0);
-    const last = this.batches.at(-1);
-    const isLast = last !== undefined && last.through === undefined;
-    const isFull =
-      this.receivedBytes > this.parts.store.limits.repairWindowBytes ||
-      this.batches.length >= REPAIR_BATCHES_MAX;
-    if (this.walk === undefined || isLast || isFull) return this.end('broken', true);
+  private takeIds(message: RepairMessage & { type: 'repair-ids' }): void {
+    const isFull = this.receivedBytes > this.parts.store.limits.repairWindowBytes;
+    const bytes = isFull ? undefined : this.match?.take(message);
+    if (bytes === undefined) return this.end('broken', true);
     this.receivedBytes += bytes;
-    const left = new Map<number, number>();
-    for (let at = 0; at < ids.length; at += RECORD_ID_BYTES) left.set(nameAt(ids, at), at / RECORD_ID_BYTES);
-    this.batches.push({ number, ids, through, bytes, left, wants: [] });
     this.advance();
+  }
+
+  private want(batch: number, indices: readonly number[], bytes: number): void {
+    if (indices.length > 0 && !this.hasWanted) this.rounds++;
+    this.hasWanted ||= indices.length > 0;
+    this.send({ type: 'repair-want', session: this.id, batch, indices });
+    this.receivedBytes -= bytes;
+    this.send({ type: 'repair-credit', session: this.id, bytes });
+    this.out.flush();
+  }
+
+  /** This side had nothing, or nothing of theirs, when it began: it knows too little of removals to hand anything back. */
+  private get begun(): boolean {
+    return this.theirs === undefined || !dominates(this.opened, this.theirs.horizon);
   }
 
   /** Goes on with whatever can go on. */
@@ -371,105 +345,11 @@ export class RepairReceiver implements RepairSession {
         }
         return this.freeze();
       case 'walking':
-        this.readOn();
+        this.match?.readOn();
         if (!this.hasEnded && this.isWalked()) this.finish();
         return;
       default:
     }
-  }
-
-  private readOn(): void {
-    if (this.reading || this.walk === undefined) return;
-    const [batch] = this.batches;
-    if (batch === undefined || !this.out.hasCredit) return;
-    const rest = this.matchPage(batch, this.page);
-    this.page = rest;
-    const reaches =
-      this.walkEnded ||
-      rest.length > 0 ||
-      (batch.through !== undefined &&
-        this.pageThrough !== undefined &&
-        isAtOrBefore(batch.through, this.pageThrough));
-    if (reaches) return this.answer(batch);
-    const { pace, store } = this.parts;
-    if (!pace.isOpen(store.now.monotonic)) return;
-    this.reading = true;
-    this.walk.next((page) => {
-      this.reading = false;
-      if (page === undefined) return this.end('failed', true);
-      pace.spend(page.bytes, store.now.monotonic);
-      this.takePage(page);
-      this.advance();
-    });
-  }
-
-  private takePage({ records, through }: WalkedPage): void {
-    this.page = [...records];
-    this.pageThrough = through;
-    if (through === undefined) this.walkEnded = true;
-  }
-
-  /** Compares what the batch reaches, and gives what it does not. */
-  private matchPage(batch: Batch, page: WalkedRecord[]): WalkedRecord[] {
-    const { through } = batch;
-    const end =
-      through === undefined ? page.length : page.findIndex(({ key }) => !isAtOrBefore(key, through));
-    const reached = end < 0 ? page.length : end;
-    for (const record of page.slice(0, reached)) this.match(batch, record);
-    return page.slice(reached);
-  }
-
-  private match(batch: Batch, record: WalkedRecord): void {
-    const name = nameOf(record.high | 0, record.low | 0);
-    const place = batch.left.get(name);
-    if (place === undefined) {
-      if (record.live) this.push(record);
-      return;
-    }
-    batch.left.delete(name);
-    const at = place * RECORD_ID_BYTES + 8;
-    const { a, b } = record.print;
-    if (readLane(batch.ids, at) === a && readLane(batch.ids, at + 4) === b) return;
-    batch.wants.push(place);
-    // Beyond a window it goes back unasked.
-    const bytes = record.key.length + record.state.length;
-    if (this.mismatchedBytes + bytes > this.parts.store.limits.repairWindowBytes) return this.push(record);
-    this.mismatchedBytes += bytes;
-    this.mismatched.set(bytesText(record.key), record);
-  }
-
-  /** What has come of a record that differs may be all that there is: only what it lacks goes back. */
-  private answerTo({ key, state }: RecordState): void {
-    const name = bytesText(key);
-    const mine = this.mismatched.get(name);
-    if (mine === undefined) return;
-    this.mismatched.delete(name);
-    this.mismatchedBytes -= mine.key.length + mine.state.length;
-    if (saysMore(mine, state)) this.push(mine);
-  }
-
-  /** The source may lack it: only if it can have lost it, not where this side has but begun. */
-  private push(record: RecordState): void {
-    const { theirs } = this;
-    if (theirs === undefined || this.begun) return;
-    this.out.push(record);
-  }
-
-  /** This side had nothing, or nothing of theirs, when it began: it knows too little of removals to hand anything back. */
-  private get begun(): boolean {
-    return this.theirs !== undefined && !dominates(this.opened, this.theirs.horizon);
-  }
-
-  private answer(batch: Batch): void {
-    this.batches.shift();
-    const indices = [...batch.wants, ...batch.left.values()].sort((a, b) => a - b);
-    if (indices.length > 0 && !this.hasWanted) this.rounds++;
-    this.hasWanted ||= indices.length > 0;
-    this.send({ type: 'repair-want', session: this.id, batch: batch.number, indices });
-    this.receivedBytes -= batch.bytes;
-    this.send({ type: 'repair-credit', session: this.id, bytes: batch.bytes });
-    this.out.flush();
-    this.readOn();
   }
 
   // The end
@@ -477,19 +357,16 @@ export class RepairReceiver implements RepairSession {
   private walkIsAll(): void {
     if (this.state !== 'walking') return this.end('broken', true);
     this.sourceIsDone = true;
-    for (const record of this.mismatched.values()) this.push(record);
-    this.mismatched.clear();
+    this.match?.end();
     this.out.flush();
     this.advance();
   }
 
   /** Everything has come and is durable here, and what went out is taken there. */
   private isWalked(): boolean {
-    const isRead =
-      this.walk === undefined || (this.batches.length === 0 && !this.reading && this.page.length === 0);
     return (
       this.sourceIsDone &&
-      isRead &&
+      (this.match?.isIdle ?? true) &&
       this.receivedBytes === 0 &&
       !this.parts.adopter.waits(this) &&
       this.out.isDone
@@ -521,31 +398,4 @@ function positionsOf({ versionVector, starts }: RepairView): Map<ReplicaId, Orig
   let index = 0;
   for (const [replica, seq] of versionVector) positions.set(replica, { seq, start: starts[index++] ?? 0 });
   return positions;
-}
-
-/** Name of a record in a map: 53 bits of the hash. Two of one name cost an exchange too many, and harm nobody. */
-function nameOf(high: number, low: number): number {
-  return (high >>> 0) * 0x20_0000 + (low >>> 11);
-}
-
-function nameAt(ids: Uint8Array, at: number): number {
-  return nameOf(readLane(ids, at), readLane(ids, at + 4));
-}
-
-/** Whether a record holds anything that `theirs` does not. Both are of one key. */
-function saysMore({ key, state: mine }: RecordState, theirs: Uint8Array): boolean {
-  switch (key[0]) {
-    case KIND.register: {
-      const { register } = decodeRegister(theirs);
-      return joinRegisters(register, decodeRegister(mine).register) !== register;
-    }
-    case KIND.counter: {
-      const counter = decodeCounter(theirs);
-      return joinCounter(counter, decodeCounter(mine).entries) !== counter;
-    }
-    default: {
-      const element = decodeElement(theirs);
-      return joinElements(element, decodeElement(mine)) !== element;
-    }
-  }
 }
