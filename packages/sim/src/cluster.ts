@@ -328,6 +328,15 @@ export class Cluster {
     return (there.length > 0 || isFounder ? there : others).map(({ address }) => address);
   }
 
+  /** Its process has met nobody, and was told of no machine that is there, but this one. */
+  dependsOn({ index, host }: ClusterNode, way: ClusterNode): boolean {
+    const met = this.status(index)?.peers ?? [];
+    if (host === undefined || met.some(({ address }) => address !== way.address)) return false;
+    const { seeds } = this.parts.profile.nodes[index] as NodeProfile;
+    const there = seeds.map((seed) => this.node(seed)).filter(({ gone }) => !gone);
+    return there.length > 0 && there.every((seed) => seed === way);
+  }
+
   /** Connects a client; undefined when nothing listens. */
   connect(index: number, listener: SessionListener): Session | undefined {
     const { host, driver } = this.node(index);

@@ -114,6 +114,7 @@ export class Departures {
     const ready = others.filter(({ index }) => this.cluster.status(index)?.ready);
     const names = new Set(ready.map(({ driver }) => driver?.replica.id));
     names.delete(undefined);
-    return names.size >= LEAST;
+    // Who was told of this one alone, and has met nobody else yet, would look for it for ever.
+    return names.size >= LEAST && !others.some((other) => this.cluster.dependsOn(other, node));
   }
 }

@@ -213,8 +213,8 @@ export class Repair {
   private bootstrap(now: Now): void {
     const link = this.best(now, (held) => held.size > 0);
     if (link === undefined) return;
-    // What an earlier attempt has brought need not come again.
-    const hasSome = !this.store.isWhole;
+    // What an earlier attempt has brought need not come again; and meanwhile it may have become ready, and written.
+    const hasSome = !this.store.isWhole || this.store.executed.size > 0;
     this.open(link, hasSome ? 'catch-up' : 'bootstrap');
   }
 

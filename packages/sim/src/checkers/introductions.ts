@@ -11,15 +11,20 @@ import { joinVersionVectors, type ReplicaId, type VersionVector } from '@causewa
 const NOTHING: VersionVector = new Map();
 const NOBODY: ReadonlyMap<ReplicaId, VersionVector> = new Map();
 
+export interface Meeting {
+  readonly ours: ReadonlySet<ReplicaId>;
+  readonly theirs: ReadonlySet<ReplicaId>;
+}
+
 export class Introductions {
   private readonly storedBy = new Map<ReplicaId, Set<ReplicaId>>();
   /** For each replica those that count for it, with what their introducers had. */
   private readonly known = new Map<ReplicaId, Map<ReplicaId, VersionVector>>();
 
-  /** `by`, which has applied `applied`, has stored `member`. */
-  stored(by: ReplicaId, member: ReplicaId, applied: VersionVector): void {
+  /** `by`, which has applied `applied`, has stored `member`; gives their clusters when these were two until now. */
+  stored(by: ReplicaId, member: ReplicaId, applied: VersionVector): Meeting | undefined {
     const all = this.storedBy.get(by) ?? new Set();
-    if (all.has(member)) return;
+    if (all.has(member)) return undefined;
     const [ours, theirs] = [this.clusterOf(by), this.clusterOf(member)];
     this.storedBy.set(by, all.add(member));
     for (const one of ours) {
@@ -29,6 +34,7 @@ export class Introductions {
       const brought = joinVersionVectors(applied, known.get(by) ?? NOTHING);
       for (const other of theirs) if (one !== other && !known.has(other)) known.set(other, brought);
     }
+    return ours.has(member) ? undefined : { ours, theirs };
   }
 
   /** Who counts for it. */

@@ -115,9 +115,10 @@ export class StabilityChecker implements Checker {
       this.retired.set(replica, holders.add(by));
     }
     if (by === replica) return;
-    const [own, its] = [this.appliedBy(by).versionVector, this.appliedBy(replica).versionVector];
-    if (!this.introductions.to(by).has(replica) && own.size > 0 && its.size > 0) this.onMeeting();
-    this.introductions.stored(by, replica, own);
+    const met = this.introductions.stored(by, replica, this.appliedBy(by).versionVector);
+    const hasWritten = (cluster: ReadonlySet<ReplicaId>): boolean =>
+      [...cluster].some((one) => this.appliedBy(one).versionVector.size > 0);
+    if (met !== undefined && hasWritten(met.ours) && hasWritten(met.theirs)) this.onMeeting();
   }
 
   /** It is retired, and nobody of those who are not will take anything from it. */
