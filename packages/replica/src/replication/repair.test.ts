@@ -192,6 +192,12 @@ describe('while a repair is under way', () => {
     expect(a.run(values('s'), values('far'))).toEqual([[3], [9]]);
   });
 
+  test('a clear also removes what its own transaction has added', () => {
+    const { b } = halfRepaired('repair-ids');
+    b.run(add('s', 'mine'), add('new', 1, 2), clear('s'), clear('new'), add('new', 3));
+    expect(b.run(values('s'), values('new'), size('s'), size('new'))).toEqual([[], [3], 0, 1]);
+  });
+
   test('nothing is compacted on either side', () => {
     const { a, b, wires } = halfRepaired('repair-ids');
     const evidence = (rig: Rig): number => rig.store.all(KIND.garbage).length;

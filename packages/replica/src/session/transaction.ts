@@ -301,6 +301,8 @@ export class Transaction {
       }
       this.remove(set, set.element(element));
     }
+    // What the transaction itself has added is in no store.
+    for (const draft of set.elements.values()) this.remove(set, draft);
   }
 
   /** What the transaction itself has made of the set's elements. */
