@@ -34,6 +34,8 @@ export interface NodeProfile {
   readonly startAtMs: number;
   /** Joins a cluster that is at work: counted from when the clients began. */
   readonly joinsAtMs?: number;
+  /** Its seeds are of clusters that know nothing of each other, and meet by it: none of them goes before. */
+  readonly joinsClusters?: boolean;
   readonly clockOffsetMs: number;
   readonly clockRate: number;
   readonly limits: Partial<Limits>;
@@ -329,10 +331,11 @@ export class Cluster {
   }
 
   /** Its process has met nobody, and was told of no machine that is there, but this one. */
-  dependsOn({ index, host }: ClusterNode, way: ClusterNode): boolean {
+  dependsOn({ index, host, starts }: ClusterNode, way: ClusterNode): boolean {
+    const { seeds, joinsClusters } = this.parts.profile.nodes[index] as NodeProfile;
     const met = this.status(index)?.peers ?? [];
+    if (joinsClusters && (starts === 0 || met.length < seeds.length)) return seeds.includes(way.index);
     if (host === undefined || met.some(({ address }) => address !== way.address)) return false;
-    const { seeds } = this.parts.profile.nodes[index] as NodeProfile;
     const there = seeds.map((seed) => this.node(seed)).filter(({ gone }) => !gone);
     return there.length > 0 && there.every((seed) => seed === way);
   }

@@ -132,7 +132,8 @@ function drawSeedGraph(
   const joinsAtMs = prng.between(0.1, 0.7) * durationMs;
   return tree.map((node, index) => {
     if (index === founder) return { ...node, seeds: [] };
-    return index === nodes.length - 1 ? { ...node, seeds: [0, founder], joinsAtMs } : node;
+    if (index < nodes.length - 1) return node;
+    return { ...node, seeds: [0, founder], joinsAtMs, joinsClusters: true };
   });
 }
 
