@@ -8,8 +8,17 @@ import type { ClusterNode } from './cluster.js';
 import type { History } from './history.js';
 import type { Prng } from './prng.js';
 
+/** Stands for all other nodes, where none of them has what was in a record. */
+const NOWHERE = -1;
+
 /** Whether there was a record to strike. */
-export function damageRecord(node: ClusterNode, lost: boolean, history: History, prng: Prng): boolean {
+export function damageRecord(
+  node: ClusterNode,
+  others: readonly ClusterNode[],
+  lost: boolean,
+  history: History,
+  prng: Prng,
+): boolean {
   const records = node.disk.entries().filter(({ key }) => nameOfRecord(key) !== undefined);
   if (records.length === 0) return false;
   const { key, value } = prng.pick(records);
@@ -18,6 +27,10 @@ export function damageRecord(node: ClusterNode, lost: boolean, history: History,
   spoilt[at] = (spoilt[at] as number) ^ (1 << prng.int(8));
   node.disk.spoil(key, lost ? undefined : spoilt);
   history.taint(nameOfRecord(key) as string, node.index);
+  // One that is far behind may no longer find it in any log.
+  const isSame = (copy: Uint8Array | undefined): boolean =>
+    copy?.length === value.length && copy.every((byte, index) => byte === value[index]);
+  if (!others.some(({ disk }) => isSame(disk.at(key)))) history.taint(nameOfRecord(key) as string, NOWHERE);
   return true;
 }
 

@@ -56,6 +56,7 @@ export class Departures {
     node.gone = true;
     if (dies) this.cluster.crash(node.index, true);
     doubtWhatIsLost(this.cluster, this.history, node);
+    this.history.leaves(node.index);
     this.strike(replica);
     return () => this.end(node);
   }
@@ -99,6 +100,7 @@ export class Departures {
   }
 
   private end(node: ClusterNode): void {
+    if (!node.gone) this.history.leaves(node.index);
     node.gone = true;
     this.cluster.crash(node.index, false);
   }

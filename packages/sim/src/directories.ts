@@ -59,6 +59,7 @@ export class Directories {
 
   private replace(node: ClusterNode, change: () => void): void {
     doubtWhatIsLost(this.cluster, this.history, node);
+    this.history.leaves(node.index);
     this.onBreak(node);
     this.cluster.crash(node.index, false);
     change();

@@ -184,6 +184,11 @@ export class Disk {
     return this.image.read(from, to, entriesMax, bytesMax);
   }
 
+  /** The same for one key. */
+  at(key: Uint8Array): Uint8Array | undefined {
+    return this.image.get(key);
+  }
+
   /** Everything, in key order. */
   entries(): ScanEntry[] {
     return this.image.entries();

@@ -146,7 +146,15 @@ export class Faults {
         return this.directories.remove(node);
       case 'bit flipped':
       case 'record lost':
-        return damageRecord(node, kind === 'record lost', this.parts.history, prng) ? nothing : undefined;
+        return damageRecord(
+          node,
+          cluster.present().filter((other) => other !== node),
+          kind === 'record lost',
+          this.parts.history,
+          prng,
+        )
+          ? nothing
+          : undefined;
       case 'leave':
         return this.departures.leave(node);
       case 'removal':

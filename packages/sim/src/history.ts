@@ -110,6 +110,14 @@ export class History {
     this.tainted.set(name, nodes.add(node));
   }
 
+  /**
+   * What a node holds goes with it: of a record that has gone bad elsewhere that may have been the other copy, where the
+   * log no longer reaches back for the rest.
+   */
+  leaves(node: number): void {
+    for (const nodes of this.tainted.values()) nodes.add(node);
+  }
+
   get hasTaints(): boolean {
     return this.tainted.size > 0;
   }
