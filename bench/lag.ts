@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { startCluster } from '@causeway/cli';
 import { connect, type Database } from '@causeway/client';
 import { createWanLink } from '@causeway/wan-link';
-import { histogramQuantile, quantile } from './statistics.js';
+import { histogramQuantile, quantile } from './harness/statistics.js';
 
 const { values: options } = parseArgs({
   options: {

@@ -5,8 +5,8 @@
  */
 import { parseArgs } from 'node:util';
 import { connect, type Database } from '@causeway/client';
-import { startNodeProcess } from './processes.js';
-import { spread } from './statistics.js';
+import { startNodeProcess } from './harness/processes.js';
+import { spread } from './harness/statistics.js';
 
 const { values: options } = parseArgs({
   options: {

@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util';
 import { startCluster } from '@causeway/cli';
 import { connect } from '@causeway/client';
-import { spread } from './statistics.js';
+import { spread } from './harness/statistics.js';
 
 const { values: options } = parseArgs({
   options: { keys: { type: 'string', default: '1000000' }, times: { type: 'string', default: '3' } },

@@ -6,8 +6,8 @@
  */
 import { parseArgs } from 'node:util';
 import { connect, type Database } from '@causeway/client';
-import { type Server, startCeiling, startNodeProcess } from './processes.js';
-import { spread } from './statistics.js';
+import { type Server, startCeiling, startNodeProcess } from './harness/processes.js';
+import { spread } from './harness/statistics.js';
 
 const { values: options } = parseArgs({
   options: {

@@ -5,20 +5,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { NODE_FLAGS } from '@causeway/cli';
+import { CEILING, PROGRAM } from './paths.js';
 
 export interface Server {
   /** Client URL. */
   readonly url: string;
+  readonly directory: string;
   readonly pid: number;
   stop(): Promise<void>;
 }
-
-const CEILING = fileURLToPath(new URL('./ceiling.js', import.meta.url));
-const CAUSEWAY =
-  process.env['CAUSEWAY_BIN'] ??
-  fileURLToPath(new URL('../../packages/cli/bin/causeway.js', import.meta.url));
 
 export async function startCeiling(): Promise<Server> {
   const directory = await mkdtemp(join(tmpdir(), 'causeway-bench-'));
@@ -47,7 +43,7 @@ export async function startNodeProcess(
     [
       ...NODE_FLAGS,
       ...nodeOptions,
-      CAUSEWAY,
+      PROGRAM,
       'start',
       '--region',
       'bench',
@@ -80,6 +76,7 @@ function serverOf(child: ChildProcess, url: string, directory: string, end: () =
   if (child.pid === undefined) throw new Error('the server did not start');
   return {
     url,
+    directory,
     pid: child.pid,
     stop: async () => {
       const ended = once(child, 'exit');
