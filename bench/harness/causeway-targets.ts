@@ -23,6 +23,15 @@ export const ceiling: TargetKind = {
   },
 };
 
+/** Types that only Causeway has. */
+export interface CausewayClient extends TargetClient {
+  readonly db: Database;
+}
+
+export function isCauseway(client: TargetClient): client is CausewayClient {
+  return 'db' in client;
+}
+
 const DURABILITY = 'fsync on one node';
 
 async function alone(name: string, starting: Promise<Server>): Promise<Target> {
@@ -61,8 +70,9 @@ export function clusterTarget(cluster: Cluster): Target {
   };
 }
 
-function clientOf(db: Database): TargetClient {
+function clientOf(db: Database): CausewayClient {
   return {
+    db,
     put: (key, value) => db.register(key).set(value),
     get: (key) => db.register<Uint8Array>(key).get(),
     watch: (prefix, onChange) => watch(db, prefix, onChange),

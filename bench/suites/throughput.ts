@@ -1,0 +1,187 @@
+/**
+ * Throughput of one node, against the ceiling in turn: the same client library, loops, keys and values load both, for a
+ * second or so each, pair after pair. Closed loop first; then an open loop at shares of what the closed one reached, whose
+ * latencies count from the time at which each operation was due.
+ */
+import { causeway, ceiling } from '../harness/causeway-targets.js';
+import type { Latencies } from '../harness/latency.js';
+import { closedLoop, each, openLoop } from '../harness/load.js';
+import type { Series } from '../harness/result.js';
+import { median } from '../harness/statistics.js';
+import { defineSuite, type Recorder } from '../harness/suite.js';
+import type { Target, TargetClient } from '../harness/target.js';
+import { usageOf } from '../harness/usage.js';
+import { keyOf, MIXES, operationOf } from './mixes.js';
+
+const FILL_LANES = 1_000;
+const VALUES = 64;
+/** Of what is promised: writes and reads reach this share of the ceiling. */
+const SHARE_OF_CEILING = 0.6;
+/** Two runs of the same code differ by less: docs/benchmarks.md tells how it was found. */
+const NOISE = 0.12;
+
+export const throughput = defineSuite({
+  name: 'throughput',
+  title: 'Throughput of a node',
+  about: 'acknowledged durable operations per second against the ceiling, and latency against throughput',
+  isQuick: true,
+  options: {
+    mixes: { about: `of ${MIXES.join(', ')}`, value: [...MIXES] as string[], quick: ['writes', 'reads', 'a'] },
+    shapes: {
+      about: 'connections x operations in flight on each',
+      value: ['1x1', '1x64', '1x256', '50x1'] as string[],
+      quick: ['1x256', '50x1'],
+    },
+    pairs: { about: 'measurements of each, in turn', value: 10, quick: 6 },
+    seconds: { about: 'length of a measurement', value: 2, quick: 0.7 },
+    loads: {
+      about: 'open loop: shares of what the closed loop reached',
+      value: [0.1, 0.25, 0.5, 0.75, 0.9],
+      quick: [0.25, 0.5, 0.75],
+    },
+    'open-seconds': { about: 'open loop: length of a measurement', value: 10, quick: 2 },
+    keys: { about: 'keys that are there', value: 200_000, quick: 50_000 },
+    'value-bytes': { about: 'size of a value', value: 100 },
+  },
+  run: async (options, recorder) => {
+    const values = Array.from({ length: VALUES }, () =>
+      crypto.getRandomValues(new Uint8Array(options['value-bytes'])),
+    );
+    const { keys } = options;
+    recorder.tell('starting the node and the ceiling');
+    const targets = [await ceiling.start({ placeCount: 1, delayMs: 0 })];
+    try {
+      targets.push(await causeway.start({ placeCount: 1, delayMs: 0 }));
+      for (const target of targets) {
+        recorder.tell(`writing ${keys} keys: ${target.name}`);
+        const client = await target.connect();
+        await each(keys, FILL_LANES, (index) => client.put(keyOf(index), values[index % VALUES]!));
+        await client.close();
+      }
+      for (const shape of options.shapes) {
+        for (const mix of options.mixes) await closed(targets, { ...options, mix, shape, values }, recorder);
+      }
+      if (options.loads.length > 0) await open(targets, { ...options, values }, recorder);
+    } finally {
+      await Promise.all(targets.map((target) => target.stop()));
+    }
+    recorder.note(
+      `Acknowledged writes are fsynced by both. Keys of 20 bytes, values of ${options['value-bytes']}; YCSB's popular ` +
+        'keys are Zipf 0.99. The load generator shares the machine with what it measures, so the ratio within a pair is ' +
+        'what counts. The ceiling sets registers instead of incrementing counters and adding to sets.',
+    );
+  },
+});
+
+interface Closed {
+  readonly mix: string;
+  readonly shape: string;
+  readonly pairs: number;
+  readonly seconds: number;
+  readonly keys: number;
+  readonly values: readonly Uint8Array[];
+}
+
+interface Taken {
+  readonly perSecond: number;
+  readonly cpuPerOperation: number;
+  readonly latencies: Latencies;
+}
+
+async function closed(targets: readonly Target[], options: Closed, recorder: Recorder): Promise<void> {
+  const { mix, shape, pairs } = options;
+  const [connections = 1, lanes = 1] = shape.split('x').map(Number);
+  const clients: TargetClient[][] = [];
+  for (const target of targets) {
+    clients.push(await Promise.all(Array.from({ length: connections }, () => target.connect())));
+  }
+  const take = async (index: number, pair: number): Promise<Taken> => {
+    const { pids } = targets[index]!;
+    const operations = clients[index]!.map((client, seed) =>
+      operationOf(mix, client, { ...options, seed: pair * 1_000 + seed }),
+    );
+    const before = await usageOf(pids);
+    const report = await closedLoop(connections * lanes, options.seconds, (at) =>
+      operations[at % connections]!(at),
+    );
+    const cpuSeconds = (await usageOf(pids)).cpuSeconds - before.cpuSeconds;
+    if (report.failed > 0) recorder.note(`${report.failed} operations failed: ${targets[index]!.name}, ${mix}`);
+    return { ...report, cpuPerOperation: (cpuSeconds * 1e6) / report.latencies.count };
+  };
+  const name = `${mix} ${shape}`;
+  for (let pair = 0; pair < pairs; pair++) {
+    recorder.tell(`${name}, pair ${pair + 1} of ${pairs}`);
+    // Each goes first as often as the other.
+    const first = pair % 2;
+    const takenFirst = await take(first, pair);
+    const takenSecond = await take(1 - first, pair);
+    const [bare, ours] = first === 0 ? [takenFirst, takenSecond] : [takenSecond, takenFirst];
+    const isPromised = mix === 'writes' || mix === 'reads';
+    recorder.figure(`${name} ÷ ceiling`, '×', ours.perSecond / bare.perSecond, {
+      better: 'higher',
+      noise: NOISE,
+      ...(isPromised && { aim: { atLeast: SHARE_OF_CEILING } }),
+    });
+    recorder.figure(`${name} CPU per operation ÷ ceiling`, '×', ours.cpuPerOperation / bare.cpuPerOperation, {
+      better: 'lower',
+      noise: NOISE,
+    });
+    recorder.figure(`${name}`, '/s', ours.perSecond, { better: 'higher' });
+    recorder.figure(`${name} ceiling`, '/s', bare.perSecond);
+    recorder.figure(`${name} p50`, 'ms', ours.latencies.at(50), { better: 'lower' });
+    recorder.figure(`${name} p99`, 'ms', ours.latencies.at(99), { better: 'lower' });
+  }
+  await Promise.all(clients.flat().map((client) => client.close()));
+}
+
+interface Open {
+  readonly loads: readonly number[];
+  readonly 'open-seconds': number;
+  readonly keys: number;
+  readonly values: readonly Uint8Array[];
+}
+
+/** Writes on one connection at rates up to near what Causeway can do, of both. */
+async function open(targets: readonly Target[], options: Open, recorder: Recorder): Promise<void> {
+  const most = median(recorder.figures.find(({ name }) => name === 'writes 1x256')?.samples ?? []);
+  if (Number.isNaN(most)) return;
+  const rates = options.loads.map((load) => Math.round(load * most));
+  const curves: Series[] = [];
+  const distributions: Series[] = [];
+  for (const target of targets) {
+    const client = await target.connect();
+    const taken: { readonly rate: number; readonly latencies: Latencies }[] = [];
+    for (const [index, rate] of rates.entries()) {
+      recorder.tell(`open loop, ${rate} writes/s: ${target.name}`);
+      const operation = operationOf('writes', client, { ...options, seed: index });
+      const { latencies, perSecond, failed } = await openLoop(
+        { perSecond: rate, seconds: options['open-seconds'], warmUpSeconds: 0.5 },
+        operation,
+      );
+      if (failed > 0) recorder.note(`${failed} writes failed at ${rate}/s: ${target.name}`);
+      taken.push({ rate: perSecond, latencies });
+      const load = `open loop at ${Math.round(options.loads[index]! * 100)} %`;
+      for (const percentile of [50, 99, 99.9]) {
+        recorder.figure(`${load}, ${target.name} p${percentile}`, 'ms', latencies.at(percentile));
+      }
+      distributions.push(latencies.series(`${target.name}, ${rate}/s`));
+    }
+    for (const percentile of [50, 99, 99.9]) {
+      const points = taken.map(({ rate, latencies }) => [rate, latencies.at(percentile)] as const);
+      curves.push({ name: `${target.name} p${percentile}`, points });
+    }
+    await client.close();
+  }
+  recorder.plot(
+    'Latency of a write against throughput, from the time at which it was due',
+    { label: 'writes per second', scale: 'linear' },
+    { label: 'ms', scale: 'log' },
+    curves,
+  );
+  recorder.plot(
+    'Latency of a write in an open loop',
+    { label: 'percentile', scale: 'percentile' },
+    { label: 'ms', scale: 'log' },
+    distributions,
+  );
+}
