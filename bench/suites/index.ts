@@ -1,9 +1,11 @@
 /** All suites, in the order of the report. */
+import { conflicts } from './conflicts.js';
 import { convergence } from './convergence.js';
 import { failover } from './failover.js';
 import { lag } from './lag.js';
+import { links } from './links.js';
 import { repair } from './repair.js';
 import { staleness } from './staleness.js';
 import { throughput } from './throughput.js';
 
-export const SUITES = [lag, convergence, staleness, failover, repair, throughput];
+export const SUITES = [lag, convergence, staleness, conflicts, failover, repair, throughput, links];
