@@ -12,7 +12,11 @@ export interface Convergence {
 }
 
 /** Looks until every region that runs holds the same. `since` is a reading of performance.now(). */
-export async function untilConverged(cluster: Cluster, since: number, timeoutMs: number): Promise<Convergence> {
+export async function untilConverged(
+  cluster: Cluster,
+  since: number,
+  timeoutMs: number,
+): Promise<Convergence> {
   const missing: [number, number][] = [];
   const deadline = since + timeoutMs;
   for (;;) {

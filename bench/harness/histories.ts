@@ -22,7 +22,10 @@ export async function readHistory(database: string): Promise<Map<string, Chunk[]
   await level.open();
   const chunks = new Map<string, Chunk[]>();
   try {
-    for await (const bytes of level.values({ gte: Uint8Array.of(LOG_KIND), lt: Uint8Array.of(LOG_KIND + 1) })) {
+    for await (const bytes of level.values({
+      gte: Uint8Array.of(LOG_KIND),
+      lt: Uint8Array.of(LOG_KIND + 1),
+    })) {
       const chunk = decodeChunk(bytes);
       const known = chunks.get(chunk.origin);
       if (known === undefined) chunks.set(chunk.origin, [chunk]);

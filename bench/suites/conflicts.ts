@@ -38,9 +38,14 @@ export const conflicts = defineSuite({
         const { counted, exact, writes } = await measure({ ...options, skew, rate });
         const name = `${skew} keys, ${rate}/s`;
         recorder.figure(`${name}: conflicts per 100 writes`, '', (exact * 100) / writes);
-        recorder.figure(`${name}: counted by the nodes ÷ exact`, '×', exact === 0 ? Number(counted === 0) : counted / exact, {
-          ...(options.regions === 2 && { aim: { atLeast: 1 } }),
-        });
+        recorder.figure(
+          `${name}: counted by the nodes ÷ exact`,
+          '×',
+          exact === 0 ? Number(counted === 0) : counted / exact,
+          {
+            ...(options.regions === 2 && { aim: { atLeast: 1 } }),
+          },
+        );
         points.push([rate, (exact * 100) / writes]);
       }
       curves.push({ name: skew, points });

@@ -31,7 +31,8 @@ const JOINER = 'joiner';
 export const convergence = defineSuite({
   name: 'convergence',
   title: 'Convergence',
-  about: 'from the last write, the heal, the return or the start until all digests are equal, and what crosses the links',
+  about:
+    'from the last write, the heal, the return or the start until all digests are equal, and what crosses the links',
   isQuick: true,
   options: {
     scenarios: {
@@ -53,7 +54,8 @@ export const convergence = defineSuite({
       const cluster = await startRegions({
         regions: [...regions, JOINER],
         later: [JOINER],
-        delayMs: (from, to) => delayMs(from === JOINER ? regions[0]! : from, to === JOINER ? regions[1]! : to),
+        delayMs: (from, to) =>
+          delayMs(from === JOINER ? regions[0]! : from, to === JOINER ? regions[1]! : to),
       });
       try {
         const databases = await Promise.all(
@@ -165,7 +167,11 @@ class Run {
     around.heal();
     const converged = await untilConverged(this.cluster, performance.now(), TIMEOUT_MS);
     const isPromised = plan.type === 'register' && plan.share === 0;
-    this.took(`${title}, after the heal`, converged.ms, isPromised ? { aim: { atMost: HEALED_WITHIN_MS } } : {});
+    this.took(
+      `${title}, after the heal`,
+      converged.ms,
+      isPromised ? { aim: { atMost: HEALED_WITHIN_MS } } : {},
+    );
     const received = (await this.bytesReceived()) - receivedBefore;
     const delivered = bytesDelivered(this.cluster) - deliveredBefore;
     const payload = keys * (KEY_BYTES + VALUE_BYTES) * this.regions.length;

@@ -18,7 +18,8 @@ const QUIET_MS = 100;
 export const links = defineSuite({
   name: 'links',
   title: 'Links',
-  about: 'whether the links between regions have the delay, jitter and bandwidth they are set to, and can be cut',
+  about:
+    'whether the links between regions have the delay, jitter and bandwidth they are set to, and can be cut',
   isQuick: true,
   options: {
     delays: { about: 'one way, ms', value: [1, 6, 40, 164], quick: [6, 40] },
@@ -46,7 +47,11 @@ export const links = defineSuite({
     );
     recorder.tell(`jitter of ${jitter} ms`);
     const jittered = await echoed({ delayMs: 20, jitterMs: jitter }, echoes, 20 - jitter);
-    recorder.figure(`jitter of ±${jitter} ms, p10 to p90 of an echo's half`, 'ms', jittered.at(90) - jittered.at(10));
+    recorder.figure(
+      `jitter of ±${jitter} ms, p10 to p90 of an echo's half`,
+      'ms',
+      jittered.at(90) - jittered.at(10),
+    );
     recorder.tell(`bandwidth of ${bandwidth} bytes/s`);
     recorder.figure('bandwidth reached ÷ set', '×', (await throughputOf(bandwidth)) / bandwidth, {
       aim: { atLeast: 0.9 },

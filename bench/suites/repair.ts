@@ -74,7 +74,9 @@ function record(count: number, found: readonly Found[], valueBytes: number, reco
     recorder.figure(`${name}, questions in turn`, '', rounds, { better: 'lower' });
     recorder.figure(`${name}, time`, 'ms', ms, { better: 'lower' });
     if (differences > 0) {
-      recorder.figure(`${name}, bytes ÷ floor`, '×', bytes / floorOf(differences, valueBytes), { better: 'lower' });
+      recorder.figure(`${name}, bytes ÷ floor`, '×', bytes / floorOf(differences, valueBytes), {
+        better: 'lower',
+      });
     }
   }
   // A log scale has no place for none.
@@ -89,7 +91,10 @@ function record(count: number, found: readonly Found[], valueBytes: number, reco
         name: 'floor: ids and values',
         points: some.map(({ differences }) => [differences, floorOf(differences, valueBytes)]),
       },
-      { name: 'a copy of the files', points: some.map(({ differences, copyBytes }) => [differences, copyBytes]) },
+      {
+        name: 'a copy of the files',
+        points: some.map(({ differences, copyBytes }) => [differences, copyBytes]),
+      },
     ],
   );
 }

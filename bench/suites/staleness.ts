@@ -60,7 +60,9 @@ export const staleness = defineSuite({
         const name = `${region}, ${delayMs(writer, region)} ms away`;
         const { missedShare, untilPercent, series } = ages[index]!;
         recorder.figure(`${name}: reads that miss a write`, '%', missedShare() * 100, { better: 'lower' });
-        recorder.figure(`${name}: age at which fewer than 1 % are missed`, 'ms', untilPercent(1), { better: 'lower' });
+        recorder.figure(`${name}: age at which fewer than 1 % are missed`, 'ms', untilPercent(1), {
+          better: 'lower',
+        });
         curves.push(series(name));
       }
       recorder.plot(

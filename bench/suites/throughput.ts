@@ -26,7 +26,11 @@ export const throughput = defineSuite({
   about: 'acknowledged durable operations per second against the ceiling, and latency against throughput',
   isQuick: true,
   options: {
-    mixes: { about: `of ${MIXES.join(', ')}`, value: [...MIXES] as string[], quick: ['writes', 'reads', 'a'] },
+    mixes: {
+      about: `of ${MIXES.join(', ')}`,
+      value: [...MIXES] as string[],
+      quick: ['writes', 'reads', 'a'],
+    },
     shapes: {
       about: 'connections x operations in flight on each',
       value: ['1x1', '1x64', '1x256', '50x1'] as string[],
@@ -105,7 +109,8 @@ async function closed(targets: readonly Target[], options: Closed, recorder: Rec
       operations[at % connections]!(at),
     );
     const cpuSeconds = (await usageOf(pids)).cpuSeconds - before.cpuSeconds;
-    if (report.failed > 0) recorder.note(`${report.failed} operations failed: ${targets[index]!.name}, ${mix}`);
+    if (report.failed > 0)
+      recorder.note(`${report.failed} operations failed: ${targets[index]!.name}, ${mix}`);
     return { ...report, cpuPerOperation: (cpuSeconds * 1e6) / report.latencies.count };
   };
   const name = `${mix} ${shape}`;
