@@ -11,7 +11,7 @@ import { median } from '../harness/statistics.js';
 import { seeded } from '../suites/random.js';
 
 const EXACT_MAX = 20;
-const RESAMPLES = 4_000;
+const RESAMPLES = 1_000;
 const SEED = 1;
 
 /** Probability of samples that are as far apart, or further, when there is no difference; 1 when either list is empty. */

@@ -104,7 +104,7 @@ function renderNumbers({ x, y, series }: PlotData): string {
   }
   const valueAt = series.map(({ points }) => new Map(points));
   const rows = thinned(all).map((at) => [
-    amount(at),
+    x.scale === 'percentile' ? String(at) : amount(at),
     ...valueAt.map((values) => (values.has(at) ? amount(values.get(at)!) : '')),
   ]);
   return `<table>${head([x.label, ...series.map(({ name }) => name)])}${body(rows)}</table>`;

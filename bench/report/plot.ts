@@ -5,10 +5,9 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import type { Axis, PlotData, Series } from '../harness/result.js';
-import { amount } from '../harness/table.js';
 
 const WIDTH = 720;
-const HEIGHT = 360;
+const HEIGHT = 372;
 export const COLORS = 8;
 const DASHES = ['none', '7 3', '2 3', '8 3 2 3'];
 const PERCENTILE_TICKS = [0, 50, 90, 99, 99.9, 99.99];
@@ -27,9 +26,10 @@ export function drawPlot({ x, y, series }: PlotData): string {
     document,
     width: WIDTH,
     height: HEIGHT,
+    marginTop: 32,
     marginLeft: 64,
     marginBottom: 44,
-    style: { background: 'transparent', fontSize: '13px' },
+    style: { background: 'transparent', fontSize: '14px' },
     x: scaleOf(x, series, 0),
     y: { ...scaleOf(y, series, 1), grid: true },
     marks,
@@ -46,7 +46,7 @@ function marksOf({ name, points }: Series, index: number, x: Axis): Plot.Markish
       stroke: color,
       strokeWidth: 2,
       ...(dash !== 'none' && { strokeDasharray: dash }),
-      ariaLabel: name,
+      ariaDescription: name,
     } as never,
   );
   if (points.length > DOTS_MAX || x.scale === 'percentile') return [line];
@@ -71,5 +71,10 @@ function scaleOf(axis: Axis, series: readonly Series[], coordinate: 0 | 1): obje
     };
   }
   if (scale === 'linear') return { label, type: 'linear', zero: coordinate === 1, nice: true };
-  return { label, type: 'log', nice: true, ticks: 5, tickFormat: amount };
+  return { label, type: 'log', nice: true, ticks: 5, tickFormat: compact };
+}
+
+/** 1,000,000 as 1M: there is little room beside an axis. */
+function compact(value: number): string {
+  return value.toLocaleString('en', { notation: 'compact', maximumSignificantDigits: 3 });
 }

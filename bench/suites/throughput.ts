@@ -36,7 +36,12 @@ export const throughput = defineSuite({
       value: ['1x1', '1x64', '1x256', '50x1'] as string[],
       quick: ['1x256', '50x1'],
     },
-    pairs: { about: 'measurements of each, in turn', value: 10, quick: 6 },
+    starts: {
+      about: 'how often both are started anew, since processes of the same code differ too',
+      value: 4,
+      quick: 3,
+    },
+    pairs: { about: 'measurements of each after a start, in turn', value: 3, quick: 2 },
     seconds: { about: 'length of a measurement', value: 2, quick: 0.7 },
     loads: {
       about: 'open loop: shares of what the closed loop reached',
@@ -52,22 +57,17 @@ export const throughput = defineSuite({
       crypto.getRandomValues(new Uint8Array(options['value-bytes'])),
     );
     const { keys } = options;
-    recorder.tell('starting the node and the ceiling');
-    const targets = [await ceiling.start({ placeCount: 1, delayMs: 0 })];
-    try {
-      targets.push(await causeway.start({ placeCount: 1, delayMs: 0 }));
-      for (const target of targets) {
-        recorder.tell(`writing ${keys} keys: ${target.name}`);
-        const client = await target.connect();
-        await each(keys, FILL_LANES, (index) => client.put(keyOf(index), values[index % VALUES]!));
-        await client.close();
+    for (let start = 0; start < options.starts; start++) {
+      const targets = await filled(keys, values, recorder);
+      try {
+        for (const shape of options.shapes) {
+          for (const mix of options.mixes)
+            await closed(targets, { ...options, mix, shape, values, start }, recorder);
+        }
+        if (start === options.starts - 1) await open(targets, { ...options, values }, recorder);
+      } finally {
+        await Promise.all(targets.map((target) => target.stop()));
       }
-      for (const shape of options.shapes) {
-        for (const mix of options.mixes) await closed(targets, { ...options, mix, shape, values }, recorder);
-      }
-      if (options.loads.length > 0) await open(targets, { ...options, values }, recorder);
-    } finally {
-      await Promise.all(targets.map((target) => target.stop()));
     }
     recorder.note(
       `Acknowledged writes are fsynced by both. Keys of 20 bytes, values of ${options['value-bytes']}; YCSB's popular ` +
@@ -77,9 +77,33 @@ export const throughput = defineSuite({
   },
 });
 
+/** The ceiling and a node, with the same keys. */
+async function filled(
+  keys: number,
+  values: readonly Uint8Array[],
+  recorder: Recorder,
+): Promise<[bare: Target, ours: Target]> {
+  const started: Target[] = [];
+  try {
+    for (const kind of [ceiling, causeway]) {
+      const target = await kind.start({ placeCount: 1, delayMs: 0 });
+      started.push(target);
+      recorder.tell(`writing ${keys} keys: ${target.name}`);
+      const client = await target.connect();
+      await each(keys, FILL_LANES, (index) => client.put(keyOf(index), values[index % VALUES]!));
+      await client.close();
+    }
+    return [started[0]!, started[1]!];
+  } catch (error) {
+    await Promise.all(started.map((target) => target.stop()));
+    throw error;
+  }
+}
+
 interface Closed {
   readonly mix: string;
   readonly shape: string;
+  readonly start: number;
   readonly pairs: number;
   readonly seconds: number;
   readonly keys: number;
@@ -93,7 +117,7 @@ interface Taken {
 }
 
 async function closed(targets: readonly Target[], options: Closed, recorder: Recorder): Promise<void> {
-  const { mix, shape, pairs } = options;
+  const { mix, shape, start, pairs } = options;
   const [connections = 1, lanes = 1] = shape.split('x').map(Number);
   const clients: TargetClient[][] = [];
   for (const target of targets) {
@@ -102,7 +126,7 @@ async function closed(targets: readonly Target[], options: Closed, recorder: Rec
   const take = async (index: number, pair: number): Promise<Taken> => {
     const { pids } = targets[index]!;
     const operations = clients[index]!.map((client, seed) =>
-      operationOf(mix, client, { ...options, seed: pair * 1_000 + seed }),
+      operationOf(mix, client, { ...options, seed: (start * pairs + pair) * 1_000 + seed }),
     );
     const before = await usageOf(pids);
     const report = await closedLoop(connections * lanes, options.seconds, (at) =>
@@ -115,9 +139,9 @@ async function closed(targets: readonly Target[], options: Closed, recorder: Rec
   };
   const name = `${mix} ${shape}`;
   for (let pair = 0; pair < pairs; pair++) {
-    recorder.tell(`${name}, pair ${pair + 1} of ${pairs}`);
+    recorder.tell(`${name}, start ${start + 1}, pair ${pair + 1} of ${pairs}`);
     // Each goes first as often as the other.
-    const first = pair % 2;
+    const first = (start + pair) % 2;
     const takenFirst = await take(first, pair);
     const takenSecond = await take(1 - first, pair);
     const [bare, ours] = first === 0 ? [takenFirst, takenSecond] : [takenSecond, takenFirst];
@@ -149,7 +173,7 @@ interface Open {
 /** Writes on one connection at rates up to near what Causeway can do, of both. */
 async function open(targets: readonly Target[], options: Open, recorder: Recorder): Promise<void> {
   const most = median(recorder.figures.find(({ name }) => name === 'writes 1x256')?.samples ?? []);
-  if (Number.isNaN(most)) return;
+  if (Number.isNaN(most) || options.loads.length === 0) return;
   const rates = options.loads.map((load) => Math.round(load * most));
   const curves: Series[] = [];
   const distributions: Series[] = [];
@@ -159,12 +183,12 @@ async function open(targets: readonly Target[], options: Open, recorder: Recorde
     for (const [index, rate] of rates.entries()) {
       recorder.tell(`open loop, ${rate} writes/s: ${target.name}`);
       const operation = operationOf('writes', client, { ...options, seed: index });
-      const { latencies, perSecond, failed } = await openLoop(
+      const { latencies, failed } = await openLoop(
         { perSecond: rate, seconds: options['open-seconds'], warmUpSeconds: 0.5 },
         operation,
       );
       if (failed > 0) recorder.note(`${failed} writes failed at ${rate}/s: ${target.name}`);
-      taken.push({ rate: perSecond, latencies });
+      taken.push({ rate, latencies });
       const load = `open loop at ${Math.round(options.loads[index]! * 100)} %`;
       for (const percentile of [50, 99, 99.9]) {
         recorder.figure(`${load}, ${target.name} p${percentile}`, 'ms', latencies.at(percentile));
@@ -179,7 +203,7 @@ async function open(targets: readonly Target[], options: Open, recorder: Recorde
   }
   recorder.plot(
     'Latency of a write against throughput, from the time at which it was due',
-    { label: 'writes per second', scale: 'linear' },
+    { label: 'writes offered per second', scale: 'linear' },
     { label: 'ms', scale: 'log' },
     curves,
   );
