@@ -71,6 +71,8 @@ program
     await writeFile(into, fillTables(await readFile(into, 'utf8'), results));
     print(into);
   });
+// What was started is ended at the exit of this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 try {
   await program.parseAsync();
 } catch (error) {

@@ -4,12 +4,12 @@ import { seeded } from '../suites/random.js';
 import { compareResults, type Verdict } from './compare.js';
 
 const FIGURES = 12;
-const SAMPLES = 8;
-const NOISE = 0.12;
+const SAMPLES = 30;
+const NOISE = 0.1;
 /** What samples of one run, and what the runs themselves lie apart: standard deviations, as fractions. */
-const WITHIN = 0.06;
-const BETWEEN = 0.04;
-const TRIES = 40;
+const WITHIN = 0.12;
+const BETWEEN = 0.02;
+const TRIES = 20;
 
 test('two runs of the same code: no verdict in 9 of 10 tries', () => {
   const verdicts = Array.from({ length: TRIES }, (_, at) =>

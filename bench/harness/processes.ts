@@ -1,6 +1,7 @@
 /** Processes that a benchmark measures: a node, or the ceiling, each with a directory of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,6 +75,12 @@ async function firstLine(child: ChildProcess, urlOf: (line: string) => string | 
 
 function serverOf(child: ChildProcess, url: string, directory: string, end: () => void): Server {
   if (child.pid === undefined) throw new Error('the server did not start');
+  // An interrupted run leaves nothing behind.
+  const endAtExit = () => {
+    child.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  };
+  process.on('exit', endAtExit);
   return {
     url,
     directory,
@@ -82,6 +89,7 @@ function serverOf(child: ChildProcess, url: string, directory: string, end: () =
       const ended = once(child, 'exit');
       end();
       await ended;
+      process.off('exit', endAtExit);
       await rm(directory, { recursive: true, force: true });
     },
   };

@@ -1,4 +1,5 @@
 /** Regions of a suite, and the clusters that it starts: which names, how far apart, and of which build. */
+import { rmSync } from 'node:fs';
 import { type Cluster, type ClusterOptions, startCluster } from '@causeway/cli';
 import { type RegionMatrixName, regionMatrix } from '@causeway/wan-link';
 import { PROGRAM } from './paths.js';
@@ -39,6 +40,8 @@ export function directions({ regions }: Layout): [from: string, to: string][] {
 /** Starts the regions and waits until they take requests. */
 export async function startRegions(options: ClusterOptions): Promise<Cluster> {
   const cluster = await startCluster({ program: PROGRAM, ...options });
+  if (directories.size === 0) process.once('exit', removeDirectories);
+  directories.add(cluster.directory);
   try {
     await cluster.untilReady();
     return cluster;
@@ -46,6 +49,13 @@ export async function startRegions(options: ClusterOptions): Promise<Cluster> {
     await cluster.stop();
     throw error;
   }
+}
+
+/** Of clusters that were started: one that is interrupted cannot remove its own. */
+const directories = new Set<string>();
+
+function removeDirectories(): void {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 }
 
 /** TCP payload that all links between regions have delivered since the start, both directions. */
