@@ -119,6 +119,7 @@ async function run(jobs: readonly Job[], name: string, { out }: Common): Promise
     result = await runJobs(jobs, {
       begin: (suite) => progress.begin(suite),
       tell: (text) => progress.tell(text),
+      failed: (suite, reason) => progress.say(colors.red(`${suite} failed: ${reason}`)),
     });
   } finally {
     progress.end();
@@ -130,6 +131,7 @@ async function run(jobs: readonly Job[], name: string, { out }: Common): Promise
   await writeFile(path, `${JSON.stringify(result, undefined, 1)}\n`);
   await writeFile(reportPath, renderReport(result));
   print(tables(result));
+  if (result.suites.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
   note(`\n${Math.round(result.seconds)} s. ${path}, report: ${basename(reportPath)}`);
 }
 

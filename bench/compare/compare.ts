@@ -33,7 +33,7 @@ interface Pair {
   readonly b: Figure;
 }
 
-/** Figures of suites that ran with the same options. Throws Error when there are none. */
+/** Figures of suites that ran to their end with the same options. Throws Error when there are none. */
 export function compareResults(a: BenchResult, b: BenchResult): Compared[] {
   const pairs = b.suites.flatMap((suite) => {
     const before = a.suites.find((other) => isSame(other, suite));
@@ -58,6 +58,7 @@ export function compareResults(a: BenchResult, b: BenchResult): Compared[] {
 }
 
 function isSame(a: SuiteResult, b: SuiteResult): boolean {
+  if (a.failure !== undefined || b.failure !== undefined) return false;
   return a.suite === b.suite && JSON.stringify(a.options) === JSON.stringify(b.options);
 }
 

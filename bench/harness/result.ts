@@ -46,6 +46,8 @@ export interface SuiteResult {
   readonly plots: readonly PlotData[];
   /** What a reader has to know, a sentence or two each. */
   readonly notes: readonly string[];
+  /** Why it ended before its end; its figures are those until then. */
+  readonly failure?: string;
 }
 
 export interface Figure {
@@ -106,39 +108,43 @@ export const RESULT_SCHEMA = object({
   versions: { type: 'object', additionalProperties: text },
   revision: { anyOf: [{ type: 'null' }, object({ commit: text, changed: { type: 'boolean' } })] },
   suites: list(
-    object({
-      suite: text,
-      title: text,
-      options: {
-        type: 'object',
-        additionalProperties: {
-          anyOf: [number, text, { type: 'boolean' }, list(number), list(text)],
-        },
-      },
-      seconds: number,
-      figures: list(
-        object(
-          {
-            name: text,
-            unit: text,
-            samples: list(number, 1),
-            better: { enum: ['lower', 'higher'] },
-            noise: { type: 'number', minimum: 0 },
-            aim: { anyOf: [object({ atMost: number }), object({ atLeast: number })] },
+    object(
+      {
+        suite: text,
+        title: text,
+        options: {
+          type: 'object',
+          additionalProperties: {
+            anyOf: [number, text, { type: 'boolean' }, list(number), list(text)],
           },
-          ['better', 'noise', 'aim'],
+        },
+        seconds: number,
+        figures: list(
+          object(
+            {
+              name: text,
+              unit: text,
+              samples: list(number, 1),
+              better: { enum: ['lower', 'higher'] },
+              noise: { type: 'number', minimum: 0 },
+              aim: { anyOf: [object({ atMost: number }), object({ atLeast: number })] },
+            },
+            ['better', 'noise', 'aim'],
+          ),
         ),
-      ),
-      plots: list(
-        object({
-          title: text,
-          x: axis,
-          y: axis,
-          series: list(object({ name: text, points: list({ ...list(number, 2), maxItems: 2 }) })),
-        }),
-      ),
-      notes: list(text),
-    }),
+        plots: list(
+          object({
+            title: text,
+            x: axis,
+            y: axis,
+            series: list(object({ name: text, points: list({ ...list(number, 2), maxItems: 2 }) })),
+          }),
+        ),
+        notes: list(text),
+        failure: text,
+      },
+      ['failure'],
+    ),
   ),
 });
 

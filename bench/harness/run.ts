@@ -1,4 +1,4 @@
-/** Runs suites one after the other and puts their results together. */
+/** Runs suites one after the other and puts their results together. A suite that fails does not keep the others. */
 import { describeMachine, gitRevision, packageVersions } from './machine.js';
 import { type BenchResult, FORMAT, FORMAT_VERSION, type OptionValues, type SuiteResult } from './result.js';
 import { Recorder, type Suite } from './suite.js';
@@ -11,6 +11,7 @@ export interface Job {
 export interface RunEvents {
   begin(suite: string): void;
   tell(text: string): void;
+  failed(suite: string, reason: string): void;
 }
 
 export async function runJobs(jobs: readonly Job[], events: RunEvents): Promise<BenchResult> {
@@ -21,10 +22,22 @@ export async function runJobs(jobs: readonly Job[], events: RunEvents): Promise<
     events.begin(suite.name);
     const suiteStarted = performance.now();
     const recorder = new Recorder((text) => events.tell(text));
-    await suite.run(options as never, recorder);
+    const failure = await suite.run(options as never, recorder).then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    if (failure !== undefined) events.failed(suite.name, failure);
     const { figures, plots, notes } = recorder;
-    const seconds = secondsSince(suiteStarted);
-    suites.push({ suite: suite.name, title: suite.title, options, seconds, figures, plots, notes });
+    suites.push({
+      suite: suite.name,
+      title: suite.title,
+      options,
+      seconds: secondsSince(suiteStarted),
+      figures,
+      plots,
+      notes,
+      ...(failure !== undefined && { failure }),
+    });
   }
   return {
     format: FORMAT,

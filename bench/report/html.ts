@@ -53,7 +53,16 @@ export function describeMachine({ cpu, cores, memoryBytes, kernel, node }: Machi
   return `${cpu}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB, ${kernel}, Node.js ${node}`;
 }
 
-function renderSuite({ suite, title, options, seconds, figures, plots, notes }: SuiteResult): string {
+function renderSuite({
+  suite,
+  title,
+  options,
+  seconds,
+  figures,
+  plots,
+  notes,
+  failure,
+}: SuiteResult): string {
   const shown = Object.entries(options).map(([name, value]) => `${name} ${[value].flat().join(', ')}`);
   const rows = figures.map(rowOf).map(({ name, median, range, unit, aim, reached }) => {
     const mark = reached === undefined ? '' : reached ? ' class="reached"' : ' class="missed"';
@@ -63,6 +72,7 @@ function renderSuite({ suite, title, options, seconds, figures, plots, notes }: 
   return `<section id="${suite}">
 <h2>${escape(title)}</h2>
 <p class="options">${escape(shown.join(' · '))} · ${Math.round(seconds)} s</p>
+${failure === undefined ? '' : `<p class="missed">Failed: ${escape(failure)}</p>`}
 ${plots.map(renderPlot).join('\n')}
 <div class="wide"><table>
 <thead><tr><th>figure</th><th class="number">median</th><th></th><th>range</th><th>aim</th></tr></thead>

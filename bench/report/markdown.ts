@@ -8,13 +8,14 @@ import { describeMachine } from './html.js';
 
 const BLOCK = /(<!-- bench ([a-z-]+) -->\n)[\s\S]*?(<!-- \/bench -->)/g;
 
-/** Throws Error when a document has no markers. A suite that is in no result keeps its table. */
+/** Throws Error when a document has no markers. A suite that is in no result, or failed, keeps its table. */
 export function fillTables(document: string, results: readonly BenchResult[]): string {
   let found = false;
   const filled = document.replace(BLOCK, (block, begin: string, name: string, end: string) => {
     found = true;
-    const result = results.findLast(({ suites }) => suites.some(({ suite }) => suite === name));
-    const suite = result?.suites.find((each) => each.suite === name);
+    const isIt = ({ suite, failure }: SuiteResult) => suite === name && failure === undefined;
+    const result = results.findLast(({ suites }) => suites.some(isIt));
+    const suite = result?.suites.find(isIt);
     return result === undefined || suite === undefined ? block : `${begin}${tableOf(result, suite)}${end}`;
   });
   if (!found) throw new Error('the document has no lines <!-- bench SUITE --> and <!-- /bench -->');

@@ -45,7 +45,7 @@ export const convergence = defineSuite({
     cuts: { about: 'lengths of a partition, seconds', value: [1, 10, 60], quick: [5] },
     keys: { about: 'keys that each side writes in a partition', value: 10_000 },
     shares: { about: 'keys that both sides write, per cent', value: [0, 10, 50, 100] },
-    repetitions: { about: 'of everything', value: 3, quick: 2 },
+    repetitions: { about: 'of everything', value: 3, quick: 1 },
   },
   run: async (options, recorder) => {
     for (const count of options.regions) {

@@ -29,12 +29,12 @@ export const soak = defineSuite({
   about: 'memory and disk over a long time under load, digests equal at every quiet point',
   isQuick: true,
   options: {
-    minutes: { about: 'length', value: 60, quick: 0.25 },
+    minutes: { about: 'length', value: 60, quick: 0.2 },
     links: { about: 'matrix of distances: three or world', value: 'three' },
     regions: { about: 'number of regions', value: 3 },
     rate: { about: 'operations per second in each region', value: 500 },
     keys: { about: 'keys of each type', value: 10_000 },
-    'quiet-every': { about: 'seconds between quiet points', value: 60, quick: 7 },
+    'quiet-every': { about: 'seconds between quiet points', value: 60, quick: 5 },
   },
   run: async ({ minutes, links, regions: count, rate, keys, 'quiet-every': quietEvery }, recorder) => {
     const { regions, delayMs } = layout(links, count);

@@ -17,7 +17,7 @@ const FILL_LANES = 1_000;
 const VALUES = 64;
 /** Of what is promised: writes and reads reach this share of the ceiling. */
 const SHARE_OF_CEILING = 0.6;
-/** Two runs of the same code differ by less: docs/benchmarks.md tells how it was found. */
+/** Two runs of the same code differ by less in 9 of 10 tries, all figures of this suite together. */
 const NOISE = 0.1;
 
 export const throughput = defineSuite({
@@ -34,7 +34,7 @@ export const throughput = defineSuite({
     shapes: {
       about: 'connections x operations in flight on each',
       value: ['1x1', '1x64', '1x256', '50x1'] as string[],
-      quick: ['1x64', '1x256', '50x1'],
+      quick: ['1x256', '50x1'],
     },
     starts: {
       about: 'how often both are started anew, since processes of the same code differ too',
