@@ -19,17 +19,23 @@ export class Probes {
   private readonly probes = new Map<string, Probe>();
   /** By slice of the measured time, then by `from * placeCount + to`. */
   private readonly lags: Latencies[][];
-  /** Which slice a write belongs to that is sent now; undefined outside of the measured time. */
-  slice: number | undefined;
+  private beginsAt = Number.POSITIVE_INFINITY;
+  private sliceMs = 0;
 
   constructor(
     private readonly placeCount: number,
-    sliceCount: number,
+    private readonly sliceCount: number,
     private readonly linkMs: (from: number, to: number) => number,
   ) {
     this.lags = Array.from({ length: sliceCount }, () =>
       Array.from({ length: placeCount * placeCount }, () => new Latencies()),
     );
+  }
+
+  /** From `beginsAt`, a reading of performance.now(), writes are measured for so many seconds. */
+  measure(beginsAt: number, seconds: number): void {
+    this.beginsAt = beginsAt;
+    this.sliceMs = (seconds * 1000) / this.sliceCount;
   }
 
   /** Follows the probes of all places at one of them. */
@@ -41,8 +47,9 @@ export class Probes {
   /** Writes a probe at a place; resolves when it is acknowledged. */
   async write(client: TargetClient, from: number, index: number, value: Uint8Array): Promise<void> {
     const key = `probe:${from}:${String(index).padStart(12, '0')}`;
-    const { slice } = this;
-    if (slice !== undefined) this.probes.set(key, { from, slice, acknowledgedAt: undefined, early: [] });
+    const slice = Math.floor((performance.now() - this.beginsAt) / this.sliceMs);
+    if (slice >= 0 && slice < this.sliceCount)
+      this.probes.set(key, { from, slice, acknowledgedAt: undefined, early: [] });
     await client.put(key, value);
     const probe = this.probes.get(key);
     if (probe === undefined) return;
