@@ -6,6 +6,8 @@ import type { BenchResult, SuiteResult } from '../harness/result.js';
 import { rowOf } from '../harness/table.js';
 import { describeMachine } from './html.js';
 
+/** Of a table with more rows only those with an aim or a judgement are shown; the report has all. */
+const ROWS_MAX = 40;
 const BLOCK = /(<!-- bench ([a-z-]+) -->\n)[\s\S]*?(<!-- \/bench -->)/g;
 
 /** Throws Error when a document has no markers. A suite that is in no result, or failed, keeps its table. */
@@ -24,10 +26,13 @@ export function fillTables(document: string, results: readonly BenchResult[]): s
 
 function tableOf({ startedAt, machine, revision }: BenchResult, { options, figures }: SuiteResult): string {
   const shown = Object.entries(options).map(([name, value]) => `${name} ${[value].flat().join(', ')}`);
-  const rows = figures.map(rowOf).map(({ name, median, unit, range, aim, reached }) => {
-    const verdict = reached === false ? `${aim} missed` : aim;
-    return `| ${[name, `${median} ${unit}`.trim(), range, verdict].join(' | ')} |`;
-  });
+  const main = figures.filter(({ aim, noise }) => aim !== undefined || noise !== undefined);
+  const rows = (figures.length > ROWS_MAX ? main : figures)
+    .map(rowOf)
+    .map(({ name, median, unit, range, aim, reached }) => {
+      const verdict = reached === false ? `${aim} missed` : aim;
+      return `| ${[name, `${median} ${unit}`.trim(), range, verdict].join(' | ')} |`;
+    });
   const commit = revision === null ? '' : `, revision ${revision.commit.slice(0, 8)}`;
   return [
     `${startedAt.slice(0, 10)}, ${describeMachine(machine)}${commit}. Options: ${shown.join('; ')}.`,
