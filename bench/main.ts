@@ -79,6 +79,8 @@ try {
   note(colors.red(error instanceof Error ? error.message : String(error)));
   process.exitCode = 1;
 }
+// Clients of a suite that failed would dial on for ever.
+process.exit();
 
 function outOption(): Option {
   return new Option(

@@ -11,7 +11,7 @@ export const causeway: TargetKind = {
   id: 'causeway',
   missing: async () => undefined,
   start: ({ placeCount, delayMs }) =>
-    placeCount === 1 ? alone('causeway', startNodeProcess()) : clustered(placeCount, delayMs),
+    placeCount === 1 ? alone('causeway', startNodeProcess(), clientOf) : clustered(placeCount, delayMs),
 };
 
 export const ceiling: TargetKind = {
@@ -19,7 +19,7 @@ export const ceiling: TargetKind = {
   missing: async () => undefined,
   start: ({ placeCount }) => {
     if (placeCount !== 1) throw new RangeError('the ceiling is one server');
-    return alone('ceiling', startCeiling());
+    return alone('ceiling', startCeiling(), registersOf);
   },
 };
 
@@ -34,14 +34,18 @@ export function isCauseway(client: TargetClient): client is CausewayClient {
 
 const DURABILITY = 'fsync on one node';
 
-async function alone(name: string, starting: Promise<Server>): Promise<Target> {
+async function alone(
+  name: string,
+  starting: Promise<Server>,
+  clientOfDatabase: (db: Database) => TargetClient,
+): Promise<Target> {
   const server = await starting;
   return {
     name,
     durability: DURABILITY,
     pids: [server.pid],
     placeCount: 1,
-    connect: async () => clientOf(await connect({ endpoints: [server.url] })),
+    connect: async () => clientOfDatabase(await connect({ endpoints: [server.url] })),
     stop: () => server.stop(),
   };
 }
@@ -72,10 +76,17 @@ export function clusterTarget(cluster: Cluster): Target {
 
 function clientOf(db: Database): CausewayClient {
   return {
+    ...registersOf(db),
     db,
+    watch: (prefix, onChange) => watch(db, prefix, onChange),
+  };
+}
+
+/** All that the ceiling has. */
+function registersOf(db: Database): TargetClient {
+  return {
     put: (key, value) => db.register(key).set(value),
     get: (key) => db.register<Uint8Array>(key).get(),
-    watch: (prefix, onChange) => watch(db, prefix, onChange),
     close: () => db.close(),
   };
 }

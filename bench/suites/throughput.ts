@@ -197,8 +197,9 @@ interface Open {
 
 /** Writes on one connection at rates up to near what Causeway can do, of both. */
 async function open(targets: readonly Target[], options: Open, recorder: Recorder): Promise<void> {
-  const most = median(recorder.figures.find(({ name }) => name === 'writes 1x256')?.samples ?? []);
-  if (Number.isNaN(most) || options.loads.length === 0) return;
+  const closedLoops = recorder.figures.filter(({ name }) => /^writes 1x\d+$/.test(name));
+  const most = Math.max(...closedLoops.map(({ samples }) => median(samples)));
+  if (closedLoops.length === 0 || options.loads.length === 0) return;
   const rates = options.loads.map((load) => Math.round(load * most));
   const curves: Series[] = [];
   const distributions: Series[] = [];
