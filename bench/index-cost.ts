@@ -23,7 +23,7 @@ import {
   START_RANGES,
 } from '@causeway/replica';
 import { Level } from 'level';
-import { median } from './statistics.js';
+import { median } from './harness/statistics.js';
 
 const { values } = parseArgs({
   options: {

@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startCluster } from '@causeway/cli';
 import { connect, type Database } from '@causeway/client';
-import { quantile } from './statistics.js';
+import { quantile } from './harness/statistics.js';
 
 const { values: options } = parseArgs({
   options: {

@@ -20,7 +20,7 @@ import {
   type PeerMessage,
 } from '@causeway/protocol';
 import WebSocket from 'ws';
-import { quantile } from './statistics.js';
+import { quantile } from './harness/statistics.js';
 
 const { values: options } = parseArgs({
   options: {

@@ -29,6 +29,8 @@ export interface ClusterOptions {
   readonly flags?: readonly string[] | ((region: string) => readonly string[]);
   /** Flags of Node.js itself for the nodes, for all or by region. */
   readonly nodeFlags?: readonly string[] | ((region: string) => readonly string[]);
+  /** Script that takes the part of bin/causeway.js. */
+  readonly program?: string | undefined;
 }
 
 export interface Cluster {
@@ -50,7 +52,7 @@ export interface Cluster {
 
 /** Starts all regions at once, but for those that come later; resolves when their ports are open, and `untilReady` when they take requests. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { regions, later = [], directory, flags = [], nodeFlags = [] } = options;
+  const { regions, later = [], directory, flags = [], nodeFlags = [], program } = options;
   const ports = await portsOf(options);
   const peers = regions.map((region, index) => ({
     region,
@@ -69,6 +71,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         advertise: links.advertisedBy(region),
         flags: typeof flags === 'function' ? flags(region) : flags,
         nodeFlags: typeof nodeFlags === 'function' ? nodeFlags(region) : nodeFlags,
+        program,
       }),
   );
   const cluster = new LocalCluster(nodes, links, root, directory === undefined);

@@ -31,6 +31,8 @@ export interface NodeProcessOptions {
   readonly flags?: readonly string[];
   /** Flags of Node.js itself. */
   readonly nodeFlags?: readonly string[];
+  /** Script that takes the part of bin/causeway.js: another build, which a benchmark compares. */
+  readonly program?: string | undefined;
 }
 
 export interface Exit {
@@ -117,13 +119,13 @@ export class NodeProcess {
   }
 
   private arguments(): string[] {
-    const { region, data, ports, peers, advertise, flags = [], nodeFlags = [] } = this.options;
+    const { region, data, ports, peers, advertise, flags = [], nodeFlags = [], program } = this.options;
     const listen = Object.entries(ports).flatMap(([name, port]) => [`--${name}-listen`, `127.0.0.1:${port}`]);
     const mesh = ['--advertise', advertise, ...(peers.length > 0 ? ['--peers', peers.join(',')] : [])];
     return [
       ...NODE_FLAGS,
       ...nodeFlags,
-      CAUSEWAY,
+      program ?? CAUSEWAY,
       'start',
       '--region',
       region,

@@ -7,7 +7,10 @@ export function quantile(samples: readonly number[], q: number): number {
 }
 
 export function median(samples: readonly number[]): number {
-  return quantile(samples, 0.5);
+  const sorted = [...samples].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  if (sorted.length === 0) return Number.NaN;
+  return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
 }
 
 export function spread(samples: readonly number[], digits = 2): string {

@@ -1,24 +1,21 @@
 /** Processes that a benchmark measures: a node, or the ceiling, each with a directory of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { NODE_FLAGS } from '@causeway/cli';
+import { CEILING, PROGRAM } from './paths.js';
 
 export interface Server {
   /** Client URL. */
   readonly url: string;
+  readonly directory: string;
   readonly pid: number;
   stop(): Promise<void>;
 }
-
-const CEILING = fileURLToPath(new URL('./ceiling.js', import.meta.url));
-const CAUSEWAY =
-  process.env['CAUSEWAY_BIN'] ??
-  fileURLToPath(new URL('../../packages/cli/bin/causeway.js', import.meta.url));
 
 export async function startCeiling(): Promise<Server> {
   const directory = await mkdtemp(join(tmpdir(), 'causeway-bench-'));
@@ -47,7 +44,7 @@ export async function startNodeProcess(
     [
       ...NODE_FLAGS,
       ...nodeOptions,
-      CAUSEWAY,
+      PROGRAM,
       'start',
       '--region',
       'bench',
@@ -78,13 +75,21 @@ async function firstLine(child: ChildProcess, urlOf: (line: string) => string | 
 
 function serverOf(child: ChildProcess, url: string, directory: string, end: () => void): Server {
   if (child.pid === undefined) throw new Error('the server did not start');
+  // An interrupted run leaves nothing behind.
+  const endAtExit = () => {
+    child.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  };
+  process.on('exit', endAtExit);
   return {
     url,
+    directory,
     pid: child.pid,
     stop: async () => {
       const ended = once(child, 'exit');
       end();
       await ended;
+      process.off('exit', endAtExit);
       await rm(directory, { recursive: true, force: true });
     },
   };
