@@ -58,14 +58,15 @@ async function clustered(placeCount: number, delayMs: number): Promise<Target> {
 /** `stop` ends the cluster. */
 export function clusterTarget(cluster: Cluster): Target {
   const placeCount = cluster.nodes.length;
+  const around = cluster.links.around(cluster.nodes[0]!.region);
   return {
     name: `causeway, ${placeCount} regions`,
     durability: DURABILITY,
     pids: cluster.nodes.map(({ pid }) => pid ?? 0),
     placeCount,
     network: {
-      cut: (mode) => cluster.links.all().map((link) => link.cut({ mode })),
-      heal: () => cluster.links.all().map((link) => link.heal()),
+      cut: (mode) => around.cut({ mode }),
+      heal: () => around.heal(),
       bytesDelivered: () => bytesDelivered(cluster),
     },
     connect: async (placeIndex = 0) =>

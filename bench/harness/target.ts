@@ -17,6 +17,8 @@ export interface Target {
   readonly pids: readonly number[];
   /** Places (regions, replicas, members) at which clients connect: at least 1. */
   readonly placeCount: number;
+  /** Places that take writes, by index; absent: all of them. */
+  readonly writePlaces?: readonly number[];
   /** The network between the places, when links of the harness stand there. */
   readonly network?: TargetNetwork;
   /** A client of a place; `placeIndex` is below placeCount, default 0. */
@@ -37,7 +39,7 @@ export interface TargetClient {
 }
 
 export interface TargetNetwork {
-  /** Cuts every link between places until `heal`. */
+  /** Cuts the first place off from all others until `heal`. */
   cut(mode: 'silence' | 'reset'): void;
   heal(): void;
   /** TCP payload that the links between places have delivered, of both directions, since the start. */
