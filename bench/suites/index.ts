@@ -4,6 +4,7 @@ import { convergence } from './convergence.js';
 import { failover } from './failover.js';
 import { lag } from './lag.js';
 import { links } from './links.js';
+import { peers } from './peers.js';
 import { repair } from './repair.js';
 import { replay } from './replay.js';
 import { scale } from './scale.js';
@@ -23,4 +24,5 @@ export const SUITES = [
   soak,
   replay,
   links,
+  peers,
 ];
