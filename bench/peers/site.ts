@@ -1,6 +1,7 @@
 /** What a peer is built of: a temporary directory, processes and links, all of which end together. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,7 +18,9 @@ export class Site {
   private readonly processes: ChildProcess[] = [];
   private readonly links: { readonly link: WanLink; readonly ofFirst: boolean }[] = [];
 
-  private constructor(readonly directory: string) {}
+  private constructor(readonly directory: string) {
+    process.on('exit', this.endAtExit);
+  }
 
   /** Builds on a new site; one that cannot be built is cleared away. */
   static async build<T>(build: (site: Site) => Promise<T>): Promise<T> {
@@ -86,9 +89,16 @@ export class Site {
     };
   }
 
+  /** An interrupted run leaves nothing behind. */
+  private readonly endAtExit = (): void => {
+    for (const child of this.processes) child.kill('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 3 });
+  };
+
   async clear(): Promise<void> {
     await Promise.all(this.processes.map(end));
     await Promise.all(this.links.map(({ link }) => link.close()));
+    process.off('exit', this.endAtExit);
     await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
   }
 }

@@ -10,6 +10,7 @@ import type { Series } from '../harness/result.js';
 import type { Recorder } from '../harness/suite.js';
 import type { Target, TargetClient } from '../harness/target.js';
 import type { Peer } from '../peers/peer.js';
+import type { Attempts } from './peers-attempts.js';
 
 const LANES = 256;
 const KEY_BYTES = 20;
@@ -44,24 +45,28 @@ export async function measureHeal(
   peers: readonly Peer[],
   options: HealOptions,
   recorder: Recorder,
+  attempts: Attempts,
 ): Promise<void> {
   const curves = new Map<string, Series[]>();
   for (const peer of peers) {
-    if ('not' in peer.heal) continue;
-    const { placeCount } = peer.heal;
-    recorder.tell(`starting ${peer.id}`);
-    const ours = await causeway.start({ placeCount, delayMs: options.delayMs });
-    let theirs: Target | undefined;
-    try {
-      theirs = await peer.start({ placeCount, delayMs: options.delayMs });
-      for (const mode of options.modes) {
-        const series = curves.get(mode) ?? [];
-        curves.set(mode, series);
-        await compare(peer, theirs, ours, { ...options, mode }, recorder, series);
+    const { id, heal } = peer;
+    if ('not' in heal) continue;
+    const { placeCount } = heal;
+    await attempts.of(`heal of ${id}`, async () => {
+      recorder.tell(`starting ${id}`);
+      const ours = await causeway.start({ placeCount, delayMs: options.delayMs });
+      let theirs: Target | undefined;
+      try {
+        theirs = await peer.start({ placeCount, delayMs: options.delayMs });
+        for (const mode of options.modes) {
+          const series = curves.get(mode) ?? [];
+          curves.set(mode, series);
+          await compare(peer, theirs, ours, { ...options, mode }, recorder, series);
+        }
+      } finally {
+        await Promise.all([ours.stop(), theirs?.stop()]);
       }
-    } finally {
-      await Promise.all([ours.stop(), theirs?.stop()]);
-    }
+    });
   }
   for (const [mode, series] of curves) {
     recorder.plot(

@@ -12,6 +12,7 @@ import type { Series } from '../harness/result.js';
 import type { Recorder } from '../harness/suite.js';
 import type { Target } from '../harness/target.js';
 import type { Peer } from '../peers/peer.js';
+import type { Attempts } from './peers-attempts.js';
 
 const WARM_UP_SECONDS = 1;
 /** For what comes after the last write; what comes later still is told as missing. */
@@ -29,22 +30,26 @@ export async function measureLag(
   peers: readonly Peer[],
   options: LagOptions,
   recorder: Recorder,
+  attempts: Attempts,
 ): Promise<void> {
   const ours = await causeway.start({ placeCount: 2, delayMs: options.delayMs });
   const series: Series[] = [];
   const all = new Latencies();
   try {
     for (const peer of peers) {
-      if ('not' in peer.lag) continue;
-      recorder.tell(`starting ${peer.id}`);
-      const theirs = await peer.start({ ...peer.lag, delayMs: options.delayMs });
-      try {
-        const lags = await compare(peer, [theirs, ours], options, recorder);
-        series.push(lags.theirs.series(peer.id));
-        all.add(lags.ours);
-      } finally {
-        await theirs.stop();
-      }
+      const { id, lag } = peer;
+      if ('not' in lag) continue;
+      await attempts.of(`lag of ${id}`, async () => {
+        recorder.tell(`starting ${id}`);
+        const theirs = await peer.start({ ...lag, delayMs: options.delayMs });
+        try {
+          const lags = await compare(peer, [theirs, ours], options, recorder);
+          series.push(lags.theirs.series(id));
+          all.add(lags.ours);
+        } finally {
+          await theirs.stop();
+        }
+      });
     }
   } finally {
     await ours.stop();

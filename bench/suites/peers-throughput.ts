@@ -7,6 +7,7 @@ import type { Recorder } from '../harness/suite.js';
 import type { Target, TargetClient } from '../harness/target.js';
 import type { Peer } from '../peers/peer.js';
 import { keyOf, operationOf } from './mixes.js';
+import type { Attempts } from './peers-attempts.js';
 
 const MIXES = ['writes', 'reads'] as const;
 const FILL_LANES = 256;
@@ -30,6 +31,7 @@ export async function measureThroughput(
   peers: readonly Peer[],
   options: ThroughputOptions,
   recorder: Recorder,
+  attempts: Attempts,
 ): Promise<void> {
   const { keys } = options;
   const values = Array.from({ length: VALUES }, () => crypto.getRandomValues(new Uint8Array(VALUE_BYTES)));
@@ -43,18 +45,21 @@ export async function measureThroughput(
   try {
     await fill(ours);
     for (const peer of peers) {
-      if ('not' in peer.throughput) continue;
-      const theirs = await peer.start({ ...peer.throughput, delayMs: 0 });
-      try {
-        await fill(theirs);
-        recorder.note(
-          `Throughput of ${peer.id} is of ${theirs.name}; an acknowledged write has survived: ${theirs.durability}. ` +
-            `Causeway's: ${ours.durability}.`,
-        );
-        await compare(peer, [theirs, ours], { ...options, values }, recorder);
-      } finally {
-        await theirs.stop();
-      }
+      const { id, throughput } = peer;
+      if ('not' in throughput) continue;
+      await attempts.of(`throughput of ${id}`, async () => {
+        const theirs = await peer.start({ ...throughput, delayMs: 0 });
+        try {
+          await fill(theirs);
+          recorder.note(
+            `Throughput of ${id} is of ${theirs.name}; an acknowledged write has survived: ${theirs.durability}. ` +
+              `Causeway's: ${ours.durability}.`,
+          );
+          await compare(peer, [theirs, ours], { ...options, values }, recorder);
+        } finally {
+          await theirs.stop();
+        }
+      });
     }
   } finally {
     await ours.stop();

@@ -5,6 +5,7 @@
 import { defineSuite } from '../harness/suite.js';
 import { PEERS } from '../peers/index.js';
 import type { Peer } from '../peers/peer.js';
+import { Attempts } from './peers-attempts.js';
 import { measureHeal } from './peers-heal.js';
 import { measureLag } from './peers-lag.js';
 import { measureThroughput } from './peers-throughput.js';
@@ -44,17 +45,18 @@ export const peers = defineSuite({
       if (missing === undefined) here.push(peer);
       else recorder.note(`${peer.id} is skipped: ${missing}.`);
     }
+    const attempts = new Attempts();
     if (options.parts.includes('throughput')) {
       const { shapes, pairs, seconds, keys } = options;
-      await measureThroughput(here, { shapes, pairs, seconds, keys }, recorder);
+      await measureThroughput(here, { shapes, pairs, seconds, keys }, recorder, attempts);
     }
     if (options.parts.includes('lag')) {
       const { rate, 'lag-seconds': seconds, 'lag-pairs': pairs, 'delay-ms': delayMs } = options;
-      await measureLag(here, { rate, seconds, pairs, delayMs }, recorder);
+      await measureLag(here, { rate, seconds, pairs, delayMs }, recorder, attempts);
     }
     if (options.parts.includes('heal')) {
       const { cut: cutSeconds, modes, 'heal-keys': keys, 'heal-pairs': pairs, 'delay-ms': delayMs } = options;
-      await measureHeal(here, { cutSeconds, modes, keys, pairs, delayMs }, recorder);
+      await measureHeal(here, { cutSeconds, modes, keys, pairs, delayMs }, recorder, attempts);
     }
     for (const { id, remark, ...parts } of here) {
       const not = PARTS.flatMap((part) => {
@@ -67,5 +69,6 @@ export const peers = defineSuite({
       'Keys of 20 bytes, values of 100. Links, load and all systems share this machine. A link delivers what a silent cut has ' +
         'held back, as TCP does, also to connections that were given up meanwhile: those bytes count, for all alike.',
     );
+    attempts.end();
   },
 });
