@@ -54,19 +54,19 @@ const TOTAL_MAX = 2n ** 63n - 1n;
 /**
  * The delta of an increment by the replica of `dot`: the entry after adding `amount`. It is that replica's
  * newest entry that has no baseline and room for the amount, else a new one under `dot`.
- * `amount` may be negative or 0, up to 2^53 in magnitude.
+ * `amount` may be negative or 0, up to 2^53 in magnitude. Entries with a seq below `from` are left alone.
  */
-export function incrementEntry(state: Counter, dot: Dot, amount: bigint): CounterEntry {
-  const entry = openEntry(state, dot, amount) ?? { dot, p: 0n, n: 0n, bp: 0n, bn: 0n };
+export function incrementEntry(state: Counter, dot: Dot, amount: bigint, from = 0): CounterEntry {
+  const entry = openEntry(state, dot, amount, from) ?? { dot, p: 0n, n: 0n, bp: 0n, bn: 0n };
   const grown = grow(entry, amount);
   assert(grown.p <= TOTAL_MAX && grown.n <= TOTAL_MAX, 'totals of one transaction fit 64 bits');
   return grown;
 }
 
-function openEntry(state: Counter, dot: Dot, amount: bigint): CounterEntry | undefined {
+function openEntry(state: Counter, dot: Dot, amount: bigint, from: number): CounterEntry | undefined {
   for (let i = state.entries.length - 1; i >= 0; i--) {
     const entry = state.entries[i]!;
-    if (entry.dot.replica !== dot.replica || hasBaseline(entry)) continue;
+    if (entry.dot.replica !== dot.replica || entry.dot.seq < from || hasBaseline(entry)) continue;
     // A second entry under the transaction's own dot cannot be opened: this one takes the amount.
     if (sameDot(entry.dot, dot) || hasRoom(grow(entry, amount))) return entry;
   }

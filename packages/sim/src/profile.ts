@@ -240,9 +240,9 @@ const RARE: Partial<Record<FaultKind, number>> = {
   'clock jump': 0.15,
   leave: 0.1,
   removal: 0.1,
-  // Not yet: what was written over a backup before it met anybody may be lost with a dot that was used twice; of two
-  // that run under one name, and few others, both may wait for an operator for ever.
-  'backup put back': 0,
+  'backup put back': 0.15,
+  // Not yet: of two that run under one name each may have peers that the other does not reach. Their lines are both
+  // spread then, and of few members both may wait for an operator for ever.
   'directory copied': 0,
   'directory deleted': 0.1,
   'bit flipped': 0.1,

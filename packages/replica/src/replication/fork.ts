@@ -5,8 +5,10 @@
  *
  * Every process start writes under a random number of its own, and a roll-back lies between two starts. So the peer
  * is asked for the chunk at the end of each run of one start, newest first, until one is of that start: what the two
- * share ends there, or within that run, where it is searched for by halves. The peer shows chunks, so a claim
- * without them leads nowhere; of a log that was cut there it says so, and those are taken for common.
+ * share ends there, or within that run, where it is searched for by halves. Where the peer's newest chunk is of a
+ * start that wrote here too, the two part where the shorter of its runs ends, and nothing needs to be asked. The peer
+ * shows chunks, so a claim without them leads nowhere; of a log that was cut there it says so, and those are taken for
+ * common, but for what this process has written: who contradicts it at the handshake has none of that but what he shows.
  */
 import { CausewayError, chunkHead, isChunkWhole } from '@causeway/protocol';
 import { logRange } from '../store/keyspace.js';
@@ -17,6 +19,11 @@ interface Run {
   readonly start: number;
   readonly first: number;
   last: number;
+}
+
+/** The lower one of two forks, of which 0 is none. */
+export function earliest(a: number, b: number): number {
+  return a === 0 || b === 0 ? Math.max(a, b) : Math.min(a, b);
 }
 
 export interface ForkResult {
@@ -30,6 +37,8 @@ export class ForkSearch {
 
   constructor(
     private readonly store: Store,
+    /** Of this process. */
+    private readonly ownStart: number,
     /** Highest seq that the peer has, and the start under which that was written. */
     private readonly claim: { readonly seq: number; readonly start: number },
     private readonly link: {
@@ -83,7 +92,9 @@ export class ForkSearch {
       if (entries.length > 0 && last !== undefined && last >= from) return this.readRuns(last + 1);
       this.ask(this.claim.seq, (start) => {
         if (start !== undefined && start !== this.claim.start) return this.failed('it shows another chunk');
-        this.look(this.runs.length - 1);
+        const shared = this.runs.find((run) => run.start === this.claim.start);
+        if (shared === undefined) this.look(this.runs.length - 1);
+        else this.found({ common: Math.min(shared.last, this.claim.seq) });
       });
     });
   }
@@ -101,9 +112,9 @@ export class ForkSearch {
     if (run.first > this.claim.seq) return this.look(index - 1);
     const high = Math.min(run.last, this.claim.seq);
     this.ask(high, (start) => {
-      if (start === undefined || start === run.start) return this.found({ common: high });
+      if (this.isCommon(run, start)) return this.found({ common: high });
       this.ask(run.first, (atFirst) => {
-        if (atFirst === undefined || atFirst === run.start) this.halve(run, run.first, high);
+        if (this.isCommon(run, atFirst)) this.halve(run, run.first, high);
         else this.look(index - 1);
       });
     });
@@ -114,9 +125,14 @@ export class ForkSearch {
     if (high - low <= 1) return this.found({ common: low });
     const middle = (low + high) >>> 1;
     this.ask(middle, (start) => {
-      if (start === undefined || start === run.start) this.halve(run, middle, high);
+      if (this.isCommon(run, start)) this.halve(run, middle, high);
       else this.halve(run, low, middle);
     });
+  }
+
+  /** Whether the peer has the run's chunk, of which it has shown `start`, or nothing. */
+  private isCommon(run: Run, start: number | undefined): boolean {
+    return start === undefined ? run.start !== this.ownStart : start === run.start;
   }
 
   private ask(seq: number, answer: (start: number | undefined) => void): void {

@@ -24,7 +24,7 @@ import { REFUSED_REDIAL_MS, TWIN_REFUSALS } from '../limits.js';
 import { logRange } from '../store/keyspace.js';
 import type { Store } from '../store/store.js';
 import type { Dialer } from './dialer.js';
-import { ForkSearch } from './fork.js';
+import { earliest, ForkSearch } from './fork.js';
 import { type Gossip, knowledgeOf } from './gossip.js';
 import type { Link } from './link.js';
 import type { Members } from './members.js';
@@ -64,6 +64,16 @@ export class Handshake {
     private readonly events: NeighbourEvents,
   ) {
     this.openedAt = seqOf(store.durable, store.self);
+    if (members.size > 0) store.growsFrom = this.openedAt + 1;
+  }
+
+  /**
+   * First own seq that has surely left for nobody, 0 when there is none: what this process has written before any peer
+   * linked with it. Whatever others have under those dots is another write.
+   */
+  get unsent(): number {
+    const own = seqOf(this.store.durable, this.store.self);
+    return this.trust.neverLinked && own > this.openedAt ? this.openedAt + 1 : 0;
   }
 
   hello(link: Link, hello: PeerHello, now: Now): void {
@@ -247,6 +257,7 @@ export class Handshake {
     const send = (after: number) => link.send({ type: 'subscribe', origin: store.self, after });
     link.proving = new ForkSearch(
       store,
+      this.start,
       claim,
       { subscribe: send, unsubscribe: () => link.send({ type: 'unsubscribe', origin: store.self }), isOpen },
       ({ common }) => this.rolledBack(link, common < own ? common + 1 : 0),
@@ -322,7 +333,7 @@ export class Handshake {
   /** The identity is left behind if the peer is to be believed; if it may only be who it says, nothing is written here until that is known. */
   private leave(link: Link, code: RejoinCode, message: string, fork = 0): void {
     if (this.trust.believes(link) || code === 'CAUSEWAY_REJOINING') {
-      this.events.rejoin(code, message, fork);
+      this.events.rejoin(code, message, earliest(fork, this.unsent));
     } else if (this.trust.knows(link)) {
       if (code === 'CAUSEWAY_AMNESIA') this.events.untrusted(code, message, link.replica);
     } else {
@@ -342,6 +353,7 @@ export class Handshake {
   private raise(link: Link, now: Now): void {
     if (!link.told || !link.sound || this.table.links.get(link.id) !== link) return;
     link.state = 'up';
+    if (this.trust.knows(link)) this.store.growsFrom = 0;
     this.table.raised(link, now);
   }
 
@@ -367,8 +379,7 @@ export class Handshake {
     if (!this.trust.believes(link) || !this.trust.neverLinked) return;
     this.twins++;
     if (this.twins < TWIN_REFUSALS) return;
-    const own = seqOf(this.store.durable, this.store.self);
-    this.events.rejoin('CAUSEWAY_DUPLICATE_IDENTITY', message, own > this.openedAt ? this.openedAt + 1 : 0);
+    this.events.rejoin('CAUSEWAY_DUPLICATE_IDENTITY', message, this.unsent);
   }
 
   /** Who was waited for in vain begins anew; who was sent away by a person waits for one. */
@@ -378,7 +389,7 @@ export class Handshake {
     message: string,
   ): void {
     const isBelieved = this.trust.believes(link);
-    if (code !== 'CAUSEWAY_REMOVED' && isBelieved) return this.events.rejoin(code, message);
+    if (code !== 'CAUSEWAY_REMOVED' && isBelieved) return this.events.rejoin(code, message, this.unsent);
     if (code !== 'CAUSEWAY_STALE') this.events.untrusted(code, message, link.replica);
   }
 

@@ -356,7 +356,7 @@ export class Neighbours {
   /** Others have retired this replica: nobody links with it any more. */
   private retired({ replica, state }: Member): void {
     const message = describeRetirement(replica, state);
-    if (state === 'evicted') this.events.rejoin('CAUSEWAY_EVICTED', message);
+    if (state === 'evicted') this.events.rejoin('CAUSEWAY_EVICTED', message, this.handshake.unsent);
     else this.events.untrusted('CAUSEWAY_REMOVED', message);
     this.closeAll('this replica is retired', this.store.now);
   }

@@ -15,6 +15,7 @@ import type { Departure } from '../store/departure.js';
 import { initialRecords } from '../store/initial.js';
 import { KIND, kindRange, logRange, prefixEnd, RETENTION_KEY } from '../store/keyspace.js';
 import type { Store } from '../store/store.js';
+import { earliest } from './fork.js';
 import type { Members } from './members.js';
 
 /** Why: amnesia, stale, a duplicate, retired by the members, or the host's own reasons. */
@@ -40,9 +41,14 @@ export class Rejoin {
     return this.cause !== undefined;
   }
 
-  /** `fork`: the first own seq under which others know other writes; 0 when there is none. */
+  /**
+   * `fork`: the first own seq under which others know other writes, or none of them this one; 0 when there is none. What
+   * is found besides, before it is done, counts too.
+   */
   decide(code: RejoinCode, message: string, fork = 0): void {
-    this.cause ??= { code, message, fork };
+    const { cause } = this;
+    this.cause =
+      cause === undefined ? { code, message, fork } : { ...cause, fork: earliest(cause.fork, fork) };
   }
 
   /** To be called when nothing is being written. */
@@ -69,7 +75,9 @@ export class Rejoin {
       clock: store.clock.last,
       resultBytes: store.resultBytes,
     });
-    const from = Math.max(1, this.heldByAll() + 1 - store.limits.logFloorTransactions);
+    // What others hold beyond the fork is not what stands here.
+    const held = fork > 0 ? Math.min(this.heldByAll(), fork - 1) : this.heldByAll();
+    const from = Math.max(1, held + 1 - store.limits.logFloorTransactions);
     const copies: Copy[] = [
       { ...logRange(store.self, from), kind: KIND.stash },
       ...[KIND.stash, KIND.result, KIND.resultExpiry].map((kind) => ({ ...kindRange(kind), kind })),

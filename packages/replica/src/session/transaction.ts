@@ -102,8 +102,8 @@ class CounterDraft {
     this.view = slot.counter;
   }
 
-  increment(dot: Dot, by: number): void {
-    const entry = incrementEntry(this.view, dot, BigInt(by));
+  increment(dot: Dot, by: number, from: number): void {
+    const entry = incrementEntry(this.view, dot, BigInt(by), from);
     this.view = joinCounter(this.view, [entry]);
     this.increments = this.increments.filter(({ dot: { seq } }) => seq !== entry.dot.seq);
     this.increments.push(entry);
@@ -227,7 +227,7 @@ export class Transaction {
         return { op, value: numberOf(counterValue(this.counter(slot as CounterSlot).view)) };
       case 'counter.increment': {
         const draft = this.counter(slot as CounterSlot);
-        if (operation.by !== 0) draft.increment(this.dot, operation.by);
+        if (operation.by !== 0) draft.increment(this.dot, operation.by, this.store.growsFrom);
         const value = numberOf(counterValue(draft.view));
         if (typeof value === 'bigint' && operation.by !== 0) {
           throw new CausewayError(

@@ -70,6 +70,11 @@ export class Store {
   /** Random start number of the newest executed, or durable, chunk of each origin. */
   readonly starts = new Map<ReplicaId, number>();
   readonly durableStarts = new Map<ReplicaId, number>();
+  /**
+   * Own counter entries with a lower seq are not grown, but new ones opened: others may have grown them under the same
+   * dots, if this directory was rolled back. 0 once a peer has found that it was not.
+   */
+  growsFrom = 0;
   readonly horizon = new Map<ReplicaId, number>();
   private durableHorizon: VersionVector = new Map();
   /** Where what repairs have brought stands above `executed`: empty unless one is unfinished. */

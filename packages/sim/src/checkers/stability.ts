@@ -11,7 +11,7 @@
  * introducer had by then it is brought by a stream or a repair from the introducer; every later report of the introducer
  * names it.
  */
-import { type Dot, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import { type Dot, joinVersionVectors, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import {
   ByteReader,
   CausewayError,
@@ -68,6 +68,8 @@ export class StabilityChecker implements Checker {
   /** Dots whose evidence has gone, by what held it, and chunks that were cut from a log. */
   readonly dropped = { register: 0, element: 0, clear: 0, counter: 0, chunk: 0 };
   private readonly brokenOnes = new Set<ReplicaId>();
+  /** What they had before that, and may have told to have. */
+  private readonly hadBefore = new Map<ReplicaId, VersionVector>();
   private readonly applied = new Map<ReplicaId, Applied>();
   private readonly names = new WeakMap<Uint8Array, ReplicaId>();
   private readonly introductions = new Introductions();
@@ -84,6 +86,8 @@ export class StabilityChecker implements Checker {
   /** It counts no more, and nothing that it does is held against what the others have. */
   broken(_node: ClusterNode, replica: ReplicaId): void {
     this.brokenOnes.add(replica);
+    const before = this.hadBefore.get(replica) ?? new Map();
+    this.hadBefore.set(replica, joinVersionVectors(before, this.appliedBy(replica).versionVector));
   }
 
   landing({ index }: ClusterNode, { batch, before }: Landing): void {
@@ -154,7 +158,12 @@ export class StabilityChecker implements Checker {
     const { lastSeq: seq } = chunkHead(chunk);
     if (isCapped) {
       const others = [...this.introductions.to(self).keys()];
-      const isHeld = others.some((member) => seqOf(this.appliedBy(member).versionVector, replica) >= seq);
+      // What one has told to have, before its directory was put back, nobody can know to be gone.
+      const isHeld = others.some((member) =>
+        [this.appliedBy(member).versionVector, this.hadBefore.get(member) ?? new Map()].some(
+          (had) => seqOf(had, replica) >= seq,
+        ),
+      );
       if (replica !== self || isHeld) return;
       throw new Violation('stability', `${self} cuts its own ${seq} from its log, which nobody else has`);
     }
