@@ -1,10 +1,12 @@
 /** Stories told once, under virtual time: a cut is routed around, a rolled-back or copied directory is refused. */
+import type { Limits } from '@causeway/replica';
 import { describe, expect, test } from 'vitest';
 import { type CheckerName, type Simulation, simulate } from './simulator.js';
 import { calm, LINK_MS } from './testing/calm.js';
 
-function formed(checkers?: readonly CheckerName[]): Simulation {
-  const simulation = simulate({ seed: 1, nodes: 3, adjust: calm(), ...(checkers && { checkers }) });
+function formed(checkers?: readonly CheckerName[], limits: Partial<Limits> = {}): Simulation {
+  const adjust = calm(() => ({ limits }));
+  const simulation = simulate({ seed: 1, nodes: 3, adjust, ...(checkers && { checkers }) });
   simulation.form();
   simulation.run(2000);
   return simulation;
@@ -135,27 +137,33 @@ describe('a directory that is not what it was', () => {
     expect(new Set(digests(simulation)).size).toBe(1);
   });
 
-  test('rolled back, and written before it met anybody: those writes are issued again, the others are not', () => {
-    const simulation = formed(NOBODY);
-    const { cluster } = simulation;
-    const { disk } = cluster.node(0);
-    for (let write = 0; write < 3; write++) expect(increment(simulation, 0)).toBe('reply');
-    simulation.run(1000);
-    const old = disk.entries();
-    for (let write = 0; write < 4; write++) expect(increment(simulation, 0)).toBe('reply');
-    simulation.run(1000);
-    cluster.crash(0, false);
-    disk.restore(old);
-    cutOff(simulation, true);
-    cluster.start(0);
-    simulation.run(2000);
-    for (let write = 0; write < 2; write++) expect(increment(simulation, 0)).toBe('reply');
-    cutOff(simulation, false);
-    simulation.run(30_000);
-    expect(isReady(simulation, 0)).toBe(true);
-    expect([0, 1, 2].map((node) => sumAt(simulation, node))).toEqual([9, 9, 9]);
-    expect(new Set(digests(simulation)).size).toBe(1);
-  });
+  test.each([
+    { log: 'is whole', logFloorTransactions: 10_000 },
+    { log: 'has been cut', logFloorTransactions: 0 },
+  ])(
+    'rolled back, and written before it met anybody: all of that is issued again; the log $log',
+    (limits) => {
+      const simulation = formed(NOBODY, { logFloorTransactions: limits.logFloorTransactions });
+      const { cluster } = simulation;
+      const { disk } = cluster.node(0);
+      for (let write = 0; write < 3; write++) expect(increment(simulation, 0)).toBe('reply');
+      simulation.run(10_000);
+      const old = disk.entries();
+      for (let write = 0; write < 4; write++) expect(increment(simulation, 0)).toBe('reply');
+      simulation.run(10_000);
+      cluster.crash(0, false);
+      disk.restore(old);
+      cutOff(simulation, true);
+      cluster.start(0);
+      simulation.run(2000);
+      for (let write = 0; write < 2; write++) expect(increment(simulation, 0)).toBe('reply');
+      cutOff(simulation, false);
+      simulation.run(30_000);
+      expect(isReady(simulation, 0)).toBe(true);
+      expect([0, 1, 2].map((node) => sumAt(simulation, node))).toEqual([9, 9, 9]);
+      expect(new Set(digests(simulation)).size).toBe(1);
+    },
+  );
 
   test('copied: the copy begins anew, the original goes on', () => {
     const simulation = formed(NOBODY);
