@@ -1,17 +1,17 @@
 /**
  * What the Merkle index costs a write: CPU of the main thread for each write of a register through the replica and its
- * LevelDB batch, with the index and with the root alone (0 bits), each in a process of its own, in turn.
+ * LevelDB batch, with the index and with the root alone (0 bits). Two stores in one process, which write in turn, a slice
+ * at a time: what the machine does meanwhile it does to both.
  *
- *   node bench/dist/index-cost.js [--pairs 9] [--writes 300000] [--keys 100000] [--outstanding 256]
+ *   node bench/dist/index-cost.js [--pairs 60] [--writes 20000] [--keys 100000] [--outstanding 256]
  *
  * Linux only: the CPU time of one thread is read from /proc.
  */
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
 import { encodeCanonical } from '@causeway/protocol';
 import {
   type Batch,
@@ -27,16 +27,16 @@ import { median } from './harness/statistics.js';
 
 const { values } = parseArgs({
   options: {
-    pairs: { type: 'string', default: '9' },
-    writes: { type: 'string', default: '300000' },
+    pairs: { type: 'string', default: '60' },
+    writes: { type: 'string', default: '20000' },
     keys: { type: 'string', default: '100000' },
     outstanding: { type: 'string', default: '256' },
-    bits: { type: 'string' },
   },
 });
 const [pairs, writes, keys, outstanding] = [values.pairs, values.writes, values.keys, values.outstanding].map(
   Number,
 ) as [number, number, number, number];
+if (pairs < 7) throw new Error('--pairs: at least 7, or the interval says nothing');
 
 const nothing = (): void => undefined;
 const environment: Environment = {
@@ -55,39 +55,39 @@ const environment: Environment = {
   },
 };
 
-if (values.bits === undefined) await compare();
-else process.stdout.write(`${await measure(Number(values.bits))}\n`);
+interface Writer {
+  /** µs of this thread for each of so many writes. */
+  write(count: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+await compare();
 
 async function compare(): Promise<void> {
+  const without = await open(0);
+  const withIndex = await open(DEFAULT_LIMITS.indexBits);
   const off: number[] = [];
   const on: number[] = [];
+  // To warm up: every key once.
+  for (const writer of [without, withIndex]) await writer.write(keys);
   for (let pair = 0; pair < pairs; pair++) {
     // Who comes second finds the machine as the first has left it.
-    const order = pair % 2 === 0 ? [0, DEFAULT_LIMITS.indexBits] : [DEFAULT_LIMITS.indexBits, 0];
-    for (const bits of order) (bits === 0 ? off : on).push(await run(bits));
-    console.log(`pair ${pair + 1}: ${on.at(-1)?.toFixed(3)} µs with, ${off.at(-1)?.toFixed(3)} µs without`);
+    const order = pair % 2 === 0 ? [without, withIndex] : [withIndex, without];
+    for (const writer of order) (writer === without ? off : on).push(await writer.write(writes));
   }
+  await without.close();
+  await withIndex.close();
   const shares = on.map((cost, i) => (100 * (cost - (off[i] ?? cost))) / (off[i] ?? cost));
   const [low, high] = intervalOfMedian(shares);
-  console.log(`median: ${median(on).toFixed(3)} µs with, ${median(off).toFixed(3)} µs without`);
+  console.log(
+    `${pairs} pairs of ${writes} writes: median ${median(on).toFixed(3)} µs with, ${median(off).toFixed(3)} µs without`,
+  );
   console.log(
     `the index takes ${median(shares).toFixed(1)} % more (95 %: ${low.toFixed(1)} to ${high.toFixed(1)})`,
   );
 }
 
-async function run(bits: number): Promise<number> {
-  const own = process.argv[1] as string;
-  const args = [own, '--bits', `${bits}`, '--writes', values.writes, '--keys', values.keys];
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    ...args,
-    '--outstanding',
-    values.outstanding,
-  ]);
-  return Number(stdout);
-}
-
-/** µs of this thread for one write, after as many writes as there are keys to warm up. */
-async function measure(indexBits: number): Promise<number> {
+async function open(indexBits: number): Promise<Writer> {
   const directory = await mkdtemp(join(tmpdir(), 'index-cost-'));
   const db = new Level<Uint8Array, Uint8Array>(directory, { keyEncoding: 'view', valueEncoding: 'view' });
   await db.open();
@@ -123,7 +123,7 @@ async function measure(indexBits: number): Promise<number> {
   };
   const driver = new Driver(replica, host);
   const value = encodeCanonical('x'.repeat(100));
-  let end = keys;
+  let end = 0;
   let done: () => void = () => undefined;
   const feed = (): void => {
     while (asked < end && asked - answered < outstanding) {
@@ -139,15 +139,19 @@ async function measure(indexBits: number): Promise<number> {
       end = asked + writesMore;
       feed();
     });
-  await phase(keys);
-  const before = threadCpuNs();
-  await phase(writes);
-  const spent = threadCpuNs() - before;
-  driver.stop();
-  clearTimeout(timer);
-  await db.close();
-  await rm(directory, { recursive: true });
-  return spent / 1e3 / writes;
+  return {
+    write: async (count) => {
+      const before = threadCpuNs();
+      await phase(count);
+      return (threadCpuNs() - before) / 1e3 / count;
+    },
+    close: async () => {
+      driver.stop();
+      clearTimeout(timer);
+      await db.close();
+      await rm(directory, { recursive: true });
+    },
+  };
 }
 
 /** As the node writes, but for the sync, which costs this thread nothing. */
