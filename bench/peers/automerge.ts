@@ -72,6 +72,10 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
     adapter.onError = () => undefined;
     return adapter;
   });
+  // It also lets go of sockets that are still connecting, and nobody listens to their errors.
+  process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ECONNRESET') throw error;
+  });
   if (listen !== undefined) {
     adapters.push(new network.NodeWSServerAdapter(new WebSocketServer({ host: '127.0.0.1', port: listen })));
   }

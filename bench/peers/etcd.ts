@@ -16,6 +16,7 @@ const DURABILITY = 'fsync on two of three members';
 
 interface Watcher {
   on(event: 'put', listener: (put: { readonly key: Buffer }) => void): void;
+  cancel(): Promise<void>;
 }
 interface Client {
   put(key: string): { value(value: Buffer): Promise<unknown> };
@@ -91,14 +92,20 @@ async function untilAnswering(client: TargetClient): Promise<void> {
 }
 
 function clientOf(client: Client): TargetClient {
+  const watchers: Watcher[] = [];
   return {
     put: async (key, value) => void (await client.put(key).value(Buffer.from(value))),
     get: async (key) => (await client.get(key).buffer()) ?? undefined,
     watch: async (prefix, onChange) => {
       const watcher = await client.watch().prefix(prefix).create();
+      watchers.push(watcher);
       watcher.on('put', ({ key }) => onChange(key.toString()));
     },
-    close: async () => client.close(),
+    close: async () => {
+      // A client that is closed would dial for them again, for ever.
+      await Promise.all(watchers.map((watcher) => watcher.cancel()));
+      client.close();
+    },
   };
 }
 
