@@ -1,4 +1,5 @@
 /** Automerge-repo: one document with all keys, synchronized over its WebSocket adapters, stored in files. */
+import { until } from '@causeway/cli';
 import { library, missingLibraries, versionOfLibrary } from './installed.js';
 import type { Peer } from './peer.js';
 import type { Replica, ReplicaOptions } from './replica.js';
@@ -85,7 +86,11 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
     sharePolicy: async () => true,
     peerId: `place-${placeIndex}`,
   });
-  const handle = shared === undefined ? repo.create({ values: {} }) : await repo.find(shared);
+  const handle =
+    shared === undefined
+      ? repo.create({ values: {} })
+      : // It gives up, and would not ask again, if the other place is not connected within a second.
+        await until('the document to arrive', () => repo.find(shared));
   return {
     shared: handle.url,
     put: (entries) =>
