@@ -4,7 +4,7 @@
  * Three witnesses: accounts between which amounts are moved always sum to 0; a bag holds as many elements as
  * its tally counts; two registers set together hold the same value, or one that has beaten it.
  */
-import { compareStamps } from '@causeway/crdt';
+import { compareReadings, compareStamps } from '@causeway/crdt';
 import type { Operation, Result } from '@causeway/protocol';
 import { nameOfBytes } from '../expectation.js';
 import type { Call } from '../history.js';
@@ -79,7 +79,9 @@ export class WholeTransactionsChecker implements Checker {
         ) ?? -1;
       const written = writer?.results[index];
       if (written?.op !== 'register.set' || other.stamp === undefined) continue;
-      if (compareStamps(other.stamp, written.stamp) < 0) {
+      // Issued again under another name it keeps its time.
+      const compare = writer?.doubtful ? compareReadings : compareStamps;
+      if (compare(other.stamp, written.stamp) < 0) {
         fail(call, `${key} shows call ${writer?.id}, but its other half is older: ${show(other.stamp)}`);
       }
     }
