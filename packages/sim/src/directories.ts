@@ -2,10 +2,14 @@
  * Data directories that are not what they were: a backup is put back, a directory is copied to another machine, or
  * deleted. What was known nowhere else may be lost with it; everything else may not.
  */
+import { IDENTITY } from './checkers/stored-keys.js';
 import type { Cluster, ClusterNode } from './cluster.js';
 import type { Departures } from './departures.js';
 import { doubtWhatIsLost, heldElsewhere } from './held-elsewhere.js';
 import type { History } from './history.js';
+
+/** Second byte of the key of a departure. */
+const DEPARTURE = 2;
 
 export class Directories {
   constructor(
@@ -16,11 +20,15 @@ export class Directories {
     private readonly onBreak: (node: ClusterNode) => void,
   ) {}
 
-  /** A backup is taken now; returns what puts it back. */
+  /**
+   * A backup is taken now; returns what puts it back. None of a node that has writes of an earlier identity to issue
+   * again: put back after it has done so, it would do so a second time (docs/protocol.md, Beginning anew).
+   */
   backUp(node: ClusterNode): (() => void) | undefined {
     const replica = node.driver?.replica.id;
     if (replica === undefined) return undefined;
     const backup = node.disk.entries();
+    if (backup.some(({ key }) => key[0] === IDENTITY && key[1] === DEPARTURE)) return undefined;
     return () => {
       // Whoever has begun anew since then has another directory.
       if (node.gone || node.driver?.replica.id !== replica) return;
