@@ -17,7 +17,7 @@ const FILL_LANES = 1_000;
 const VALUES = 64;
 /** Of what is promised: writes and reads reach this share of the ceiling. */
 const SHARE_OF_CEILING = 0.6;
-/** Two runs of the same code differ by less in 9 of 10 tries, all figures of this suite together. */
+/** How far medians of two runs of the same code may lie apart: an assumption, which `compare` tells of nothing below. */
 const NOISE = 0.1;
 
 export const throughput = defineSuite({
