@@ -11,6 +11,8 @@ import { checkResult } from '../bench/harness/result.js';
 
 const BENCH = fileURLToPath(new URL('../bench/dist/main.js', import.meta.url));
 const TINY = ['lag', '--regions', '2', '--rates', '50', '--seconds', '1'];
+/** It starts a dozen processes, on a machine that may run other tests beside it. */
+const PATIENCE_MS = 240_000;
 
 let directory = '';
 beforeAll(async () => {
@@ -19,7 +21,7 @@ beforeAll(async () => {
 });
 
 test('a suite leaves a result and a report; compared with itself nothing has changed', {
-  timeout: 60_000,
+  timeout: PATIENCE_MS,
 }, async () => {
   const file = join(directory, 'lag.json');
   const ran = await bench([...TINY, '--out', file]);
@@ -54,7 +56,7 @@ test('a suite leaves a result and a report; compared with itself nothing has cha
   expect(tables).not.toContain('old');
 });
 
-test('wrong use is told, and nothing is started', async () => {
+test('wrong use is told, and nothing is started', { timeout: PATIENCE_MS }, async () => {
   const wrong = await bench(['lag', '--rates', 'many']);
   expect(wrong.code).not.toBe(0);
   expect(wrong.errors).toContain('It must be a number');

@@ -155,7 +155,7 @@ export class Repair {
     this.receiver?.tick(now.monotonic);
     for (const source of [...this.sources.values()]) source.tick(now.monotonic);
     // What is missing here is more than what may differ.
-    const isUrgent = this.bootstraps || this.apart.length > 0 || this.intake.unreachable.length > 0;
+    const isUrgent = this.bootstraps || this.apart(now).length > 0 || this.intake.unreachable.length > 0;
     if (isUrgent && this.receiver?.isMoving === false) this.receiver.end('unsettled', true);
     if (this.receiver === undefined && !this.paused) this.begin(now);
   }
@@ -192,7 +192,7 @@ export class Repair {
   private begin(now: Now): void {
     if (this.bootstraps) return this.bootstrap(now);
     const { unreachable } = this.intake;
-    const apart = new Set(this.apart);
+    const apart = new Set(this.apart(now));
     if (unreachable.length + apart.size > 0) {
       const brings = (origin: ReplicaId, held: VersionVector) =>
         seqOf(held, origin) > seqOf(this.store.executed, origin);
@@ -243,9 +243,11 @@ export class Repair {
     this.receiver.start();
   }
 
-  /** Neighbours of a cluster that formed apart from this replica's, and has dropped evidence since. */
-  private get apart(): Link[] {
-    return [...this.links.values()].filter(({ horizon }) => isApart(this.store.executed, horizon));
+  /** Neighbours of a cluster that formed apart from this replica's and has dropped evidence since, that may be asked. */
+  private apart(now: Now): Link[] {
+    return [...this.links.values()].filter(
+      ({ horizon, replica }) => isApart(this.store.executed, horizon) && this.mayAsk(replica, now),
+    );
   }
 
   /** The neighbour that holds most of what is useful. */
