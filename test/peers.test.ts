@@ -22,7 +22,7 @@ const CASES = [
 test.for(CASES)(
   '$id with $placeCount places: what is put at one can be read at another',
   {
-    timeout: 60_000,
+    timeout: 240_000,
   },
   async ({ kind, placeCount }, { skip }) => {
     const missing = await kind.missing();
