@@ -133,6 +133,7 @@ async function run(jobs: readonly Job[], name: string, { out }: Common): Promise
   await writeFile(path, `${JSON.stringify(result, undefined, 1)}\n`);
   await writeFile(reportPath, renderReport(result));
   print(tables(result));
+  for (const text of result.suites.flatMap(({ notes }) => notes)) note(colors.dim(`- ${text}`));
   if (result.suites.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
   note(`\n${Math.round(result.seconds)} s. ${path}, report: ${basename(reportPath)}`);
 }

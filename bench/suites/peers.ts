@@ -45,6 +45,7 @@ export const peers = defineSuite({
       if (missing === undefined) here.push(peer);
       else recorder.note(`${peer.id} is skipped: ${missing}.`);
     }
+    if (here.length === 0) return;
     const attempts = new Attempts();
     if (options.parts.includes('throughput')) {
       const { shapes, pairs, seconds, keys } = options;
