@@ -181,3 +181,50 @@ describe('a seed that does not answer', () => {
     expect(isReadyWith(at('ws://ap', 'removed'))).toBe(true);
   });
 });
+
+describe('who answers again', () => {
+  const id = replicaId('us-east.00000001');
+  const seen = (seq: number) => new Map(seq === 0 ? [] : [[id, seq] as const]);
+  const again = (before?: number, ...answers: number[]) => {
+    const readiness = new Readiness(
+      ['ws://us'],
+      0,
+      false,
+      false,
+      before === undefined ? undefined : seen(before),
+    );
+    for (const seq of answers) readiness.answered('ws://us', { replica: id, versionVector: seen(seq) }, 0);
+    return readiness;
+  };
+
+  test.each([
+    {
+      name: 'with less was rolled back: what it had then is nowhere',
+      before: undefined,
+      answers: [9, 5],
+      want: 5,
+    },
+    { name: 'with more is not run after', before: undefined, answers: [5, 9], want: 5 },
+    {
+      name: 'with less was rolled back, and one that begins anew sees it',
+      before: 9,
+      answers: [9, 5],
+      want: 5,
+    },
+    {
+      name: 'with something had held it back from one that begins anew',
+      before: 9,
+      answers: [0, 5],
+      want: 5,
+    },
+  ])('$name', ({ before, answers, want }) => {
+    expect(again(before, ...answers).check(seen(want - 1), 1)).toBe(false);
+    expect(again(before, ...answers).check(seen(want), 1)).toBe(true);
+  });
+
+  test('is not waited for beyond what can still come', () => {
+    const readiness = new Readiness(['ws://us'], 0, false, false, undefined, (origin) => origin === id);
+    readiness.answered('ws://us', { replica: id, versionVector: seen(9) }, 0);
+    expect(readiness.check(seen(5), 1)).toBe(true);
+  });
+});

@@ -6,15 +6,22 @@
  *   are empty themselves count as answered.
  * - One that has left an identity behind has peers: it is ready when those that answer have been caught up with, one
  *   of them at least that holds something, and what it had not handed on has been issued again, or waits for somebody.
+ * - Nobody waits for what no longer exists: who answers again with less was rolled back, and of a retired member nothing
+ *   more comes once that is settled.
  * - The first node of a cluster, whose seeds are not up yet, is ready after FIRST_NODE_MS without any answer.
  */
-import { dominates, type ReplicaId, type VersionVector } from '@causeway/crdt';
+import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import { isRetired, type Member } from '@causeway/protocol';
 import { FIRST_NODE_MS, REISSUE_WAIT_MS, REJOIN_ANSWER_MS } from './limits.js';
 
+interface Answer {
+  readonly replica: ReplicaId;
+  readonly versionVector: VersionVector;
+}
+
 export class Readiness {
   private readonly seeds: Set<string>;
-  private readonly answers = new Map<string, VersionVector>();
+  private readonly answers = new Map<string, Answer>();
   private anyAnswer = false;
   /** What those held who answered, of a node that begins anew, by replica; and when the first one did. */
   private readonly held = new Map<ReplicaId, VersionVector>();
@@ -30,6 +37,8 @@ export class Readiness {
     private readonly isNew: boolean,
     /** What an identity that was left behind had seen; undefined when there is none. */
     private readonly before?: VersionVector,
+    /** Nothing of the origin can come any more. */
+    private readonly isSettled: (origin: ReplicaId) => boolean = () => false,
   ) {
     this.seeds = new Set(seeds);
   }
@@ -75,22 +84,26 @@ export class Readiness {
     }
   }
 
-  answered(
-    address: string | undefined,
-    { replica, versionVector }: { readonly replica: ReplicaId; readonly versionVector: VersionVector },
-    now: number,
-  ): void {
+  answered(address: string | undefined, { replica, versionVector }: Answer, now: number): void {
     this.anyAnswer = true;
     this.answeredAt = Math.min(this.answeredAt, now);
-    if (!this.held.has(replica)) this.held.set(replica, versionVector);
-    if (address !== undefined && !this.answers.has(address)) this.answers.set(address, versionVector);
+    const held = this.held.get(replica);
+    // Who tells nothing may hold back what it has until it has issued its own writes again (Store.withholds).
+    if (held === undefined || held.size === 0 || !dominates(versionVector, held))
+      this.held.set(replica, versionVector);
+    if (address === undefined) return;
+    const answer = this.answers.get(address);
+    const isRolledBack = answer?.replica === replica && !dominates(versionVector, answer.versionVector);
+    if (answer === undefined || isRolledBack) this.answers.set(address, { replica, versionVector });
   }
 
   /** Whether it has become ready now. `hasWork`: something is to be issued again first. */
   check(durable: VersionVector, now: number, hasWork = false): boolean {
     if (this.ready) return false;
     if (this.before !== undefined) return this.checkAgain(durable, now, hasWork);
-    const caughtUp = this.allAnswered && [...this.answers.values()].every((held) => dominates(durable, held));
+    const caughtUp =
+      this.allAnswered &&
+      [...this.answers.values()].every(({ versionVector }) => this.covers(durable, versionVector));
     const first = this.isNew && !this.anyAnswer && now >= this.startedAt + FIRST_NODE_MS;
     this.ready = this.seeds.size === 0 || caughtUp || first;
     return this.ready;
@@ -101,10 +114,15 @@ export class Readiness {
     const held = [...this.held.values()];
     const found = this.before?.size === 0 || held.some((vector) => vector.size > 0);
     const all = this.allAnswered || now >= this.answeredAt + REJOIN_ANSWER_MS;
-    if (held.length === 0 || !found || !all || !held.every((vector) => dominates(durable, vector)))
+    if (held.length === 0 || !found || !all || !held.every((vector) => this.covers(durable, vector)))
       return false;
     this.caughtUpAt = Math.min(this.caughtUpAt, now);
     this.ready = !hasWork || now >= this.caughtUpAt + REISSUE_WAIT_MS;
     return this.ready;
+  }
+  private covers(durable: VersionVector, held: VersionVector): boolean {
+    for (const [origin, seq] of held)
+      if (seqOf(durable, origin) < seq && !this.isSettled(origin)) return false;
+    return true;
   }
 }

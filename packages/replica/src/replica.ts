@@ -101,6 +101,7 @@ export class Replica {
       this.store.wasReady,
       this.store.durable.size + this.members.size === 0,
       beforeRejoin(departures),
+      (origin) => this.members.isSettled(origin),
     );
     this.unstable = new Unstable();
     const applier = new ChunkApplier(this.store, this.conflictFeed, this.watches);
