@@ -143,6 +143,7 @@ export class Replica {
         untrusted: (code, message, by) => this.distrust(code, message, by),
         rejoin: (code, message, fork) => this.rejoin.decide(code, message, fork),
         linked: (by, isBelieved) => this.duty.trust(by, isBelieved),
+        waits: (reason) => this.waitToRejoin(reason),
         stays: () => this.stay(),
         reported: (replica) => this.reported(replica),
         linkUp: (link, at) => this.repair.linkUp(link, at),
@@ -322,6 +323,14 @@ export class Replica {
   /** Its identity is to be left behind, and no peer has answered yet. */
   get isToRejoin(): boolean {
     return this.duty.rejoinReason !== undefined;
+  }
+
+  private waitToRejoin(reason: string): void {
+    this.env.log.warn({}, `${reason}: it waits for a peer that holds what it is to give up`);
+    this.duty.rejoinReason = reason;
+    this.neighbours.rejoinSoon(reason);
+    this.requests.failAll(new CausewayError('CAUSEWAY_REJOINING', `${reason}: nothing was done`));
+    this.declare();
   }
 
   /** All members are in the same case: what they have together is all there is, and one by one they go on from it. */

@@ -54,6 +54,7 @@ export class Gossip {
   /** What a neighbour says of itself and of others. */
   take(link: Link, gossip: PeerMessage & { type: 'gossip' }, believed: boolean, now: Now): void {
     this.learn(gossip.members, false, believed);
+    link.says(gossip.versionVector);
     this.report(link.replica, gossip.versionVector, knowledgeOf(gossip.members));
     link.quiet.clear();
     for (const report of gossip.reports) {

@@ -32,6 +32,7 @@ import type { NeighbourEvents } from './neighbours.js';
 import type { RejoinCode } from './rejoin.js';
 import { knows } from './repair-session.js';
 import type { Trust } from './trust.js';
+import { Truth } from './truth.js';
 
 /** The links, as a handshake needs them. */
 export interface LinkTable {
@@ -47,6 +48,11 @@ export class Handshake {
   readonly refused = new Map<ReplicaId, string>();
   /** Why the identity is to be left behind as soon as there is a peer to begin anew from. */
   rejoinReason: string | undefined;
+  /** The code of that: the host's own reason, or what a peer has shown. */
+  private rejoinCode: RejoinCode = 'CAUSEWAY_REJOINING';
+  readonly truth: Truth;
+  /** Claims of peers that were looked into: they hold this replica's own log, and more of it. */
+  private readonly extended = new Map<ReplicaId, Claim>();
   /** How often peers have said that another node runs under this identity, since one has found it sound. */
   private twins = 0;
   /** Own seq at this start: what is above was written by this process. */
@@ -65,6 +71,7 @@ export class Handshake {
   ) {
     this.openedAt = seqOf(store.durable, store.self);
     if (members.size > 0) store.growsFrom = this.openedAt + 1;
+    this.truth = new Truth(store, members, table.up);
   }
 
   /**
@@ -83,6 +90,7 @@ export class Handshake {
     link.member = memberOf(hello);
     link.start = hello.start;
     link.horizon = hello.horizon;
+    link.says(hello.versionVector);
     if (replica === this.store.self) return this.helloOfSelf(link, hello);
     const met = this.members.get(replica);
     // What it says of others counts as little as what it has.
@@ -91,6 +99,10 @@ export class Handshake {
     this.events.answered(link.address, hello);
     if (this.isTwin(link, hello, now) || !this.mayLinkStay(link, replica, now)) return;
     const known = met?.latest.versionVector ?? new Map();
+    link.hasForgotten =
+      !dominates(hello.versionVector, known) ||
+      (hello.versionVector.size > 0 &&
+        seqOf(hello.versionVector, replica) < seqOf(this.store.durable, replica));
     link.state = 'checking';
     const believed = this.trust.believes(link);
     this.gossip.learn([link.member], true, believed);
@@ -199,6 +211,7 @@ export class Handshake {
     now: Now,
   ): void {
     if (link.state !== 'checking') throw new CausewayError('CAUSEWAY_BAD_FRAME', 'heard before hello');
+    link.heldOfOwn = seq;
     const own = seqOf(this.store.durable, this.store.self);
     if (seq > own) return this.contradicted(link, { seq, start });
     const isForgotten = !dominates(this.store.durable, versionVector);
@@ -219,12 +232,7 @@ export class Handshake {
   }
 
   /** Another start at the seq that the peer has: what this node wrote there is not what the peer knows. */
-  private compareStarts(
-    link: Link,
-    claim: { readonly seq: number; readonly start: number },
-    from: number,
-    alike: (now: Now) => void,
-  ): void {
+  private compareStarts(link: Link, claim: Claim, from: number, alike: (now: Now) => void): void {
     const { store } = this;
     const { seq, start } = claim;
     link.comparing = true;
@@ -247,9 +255,13 @@ export class Handshake {
    * The peer has other writes of this replica, or more, than there are here. It is asked to show them: what of the
    * own log is common to both ends where the two part.
    */
-  private contradicted(link: Link, claim: { readonly seq: number; readonly start: number }): void {
+  private contradicted(link: Link, claim: Claim): void {
     const { store } = this;
-    if (!this.trust.believes(link) || claim.start === 0) return this.rolledBack(link);
+    const shown = this.extended.get(link.replica);
+    const isKnown = shown?.seq === claim.seq && shown.start === claim.start && this.isWaiting;
+    if (isKnown) return this.rolledBack(link);
+    if (!this.trust.believes(link) || claim.start === 0)
+      return this.leave(link, 'CAUSEWAY_AMNESIA', rolledBackMessage(link));
     const own = seqOf(store.durable, store.self);
     this.events.untrusted('CAUSEWAY_AMNESIA', rolledBackMessage(link), link.replica);
     link.comparing = false;
@@ -260,7 +272,10 @@ export class Handshake {
       this.start,
       claim,
       { subscribe: send, unsubscribe: () => link.send({ type: 'unsubscribe', origin: store.self }), isOpen },
-      ({ common }) => this.rolledBack(link, common < own ? common + 1 : 0),
+      ({ common }) => {
+        if (common >= own) this.extended.set(link.replica, claim);
+        this.rolledBack(link, common < own ? common + 1 : 0);
+      },
       (reason) => {
         if (isOpen()) this.table.end(link, reason, store.now);
       },
@@ -275,7 +290,20 @@ export class Handshake {
   }
 
   private rolledBack(link: Link, fork = 0): void {
-    this.leave(link, 'CAUSEWAY_AMNESIA', rolledBackMessage(link), fork);
+    const message = rolledBackMessage(link);
+    if (fork === 0 && this.isUnforked(link) && this.giveUp(link, 'CAUSEWAY_AMNESIA', message)) return;
+    this.leave(link, 'CAUSEWAY_AMNESIA', message, fork);
+  }
+
+  /**
+   * No dot of this process stands beside another write of the same name, which might be served. Nobody has another when
+   * the peer is the only member, and has none.
+   */
+  private isUnforked(link: Link): boolean {
+    const { durable, executed, self } = this.store;
+    if (this.unsent === 0 && seqOf(executed, self) === seqOf(durable, self)) return true;
+    const others = [...this.members.living()].filter(({ member }) => member.replica !== link.replica);
+    return others.length === 0 && link.heldOfOwn <= this.openedAt;
   }
 
   /** Nothing speaks against what the peer has of this replica; but it may be too late, or have to go anyway. */
@@ -289,40 +317,45 @@ export class Handshake {
 
   tooLate(link: Link): void {
     const message = `${link.replica} has dropped evidence of removals that this node has not seen: it was away for too long`;
-    this.leave(link, 'CAUSEWAY_STALE', message);
+    if (!this.giveUp(link, 'CAUSEWAY_STALE', message)) this.leave(link, 'CAUSEWAY_STALE', message);
+  }
+
+  /** It has been shown that the identity is to be left behind, and there was no peer yet to give up what is here for. */
+  private get isWaiting(): boolean {
+    return this.rejoinReason !== undefined && this.rejoinCode !== 'CAUSEWAY_REJOINING';
+  }
+
+  /**
+   * The state is to be given up: not for a peer that does not hold it. Such a link goes on, so that the peer gets what it
+   * lacks. False: nothing stands against leaving, or nothing is to be decided by what the peer says.
+   */
+  private giveUp(link: Link, code: RejoinCode, message: string): boolean {
+    if (!this.trust.believes(link) && !(this.isWaiting && this.trust.knows(link))) return false;
+    if (this.truth.holdsAll(link)) return false;
+    if (!this.isWaiting) {
+      this.rejoinCode = code;
+      this.events.waits(message);
+    }
+    // What came while it was asked for proof has been passed over.
+    if (link.proving !== undefined)
+      this.table.end(link, 'it holds less than is to be given up for it', this.store.now);
+    else if (link.state !== 'up') this.sound(link, this.store.now);
+    return true;
   }
 
   /** If the identity is to be left behind and the peer is one to begin anew from. */
   beginsAnewFrom(link: Link): boolean {
-    if (this.rejoinReason === undefined || !this.isTruth(link)) return false;
+    if (this.rejoinReason === undefined) return false;
     if (!this.trust.believes(link) && !this.trust.knows(link)) return false;
-    this.leave(link, 'CAUSEWAY_REJOINING', this.rejoinReason);
+    if (!this.truth.holdsAll(link) && !(this.isWaiting && link.state === 'up' && this.truth.isLast(link)))
+      return false;
+    this.leave(link, this.rejoinCode, this.rejoinReason);
     return true;
   }
 
-  /**
-   * Whether what the peer holds is what there is: two that began anew from each other would both be empty. One that is to
-   * leave its own identity behind says that it is joining. What others have written here the peer must have; until it
-   * has, it is served.
-   */
-  isTruth(link: Link): boolean {
-    const { durable } = this.store;
-    if (this.members.get(link.replica)?.member.state === 'joining') return false;
-    const report = link.report();
-    if (durable.size > 0 && report.size === 0) return false;
-    for (const { member } of this.members.living())
-      if (seqOf(report, member.replica) < seqOf(durable, member.replica)) return false;
-    return true;
-  }
-
-  /** Every member is linked, and joins, or is to leave its identity behind as well. */
+  /** The host wants the identity left behind, but nobody has more than all have together. Who was rolled back must not stay. */
   get mayStay(): boolean {
-    const { up } = this.table;
-    if (up.size === 0) return false;
-    for (const { replica } of up.values())
-      if (this.members.get(replica)?.member.state !== 'joining') return false;
-    for (const { member } of this.members.living()) if (!up.has(member.replica)) return false;
-    return true;
+    return this.rejoinReason !== undefined && !this.isWaiting && this.truth.areAllJoining;
   }
 
   /** One that is joining is served all that there is. */
@@ -332,7 +365,8 @@ export class Handshake {
 
   /** The identity is left behind if the peer is to be believed; if it may only be who it says, nothing is written here until that is known. */
   private leave(link: Link, code: RejoinCode, message: string, fork = 0): void {
-    if (this.trust.believes(link) || code === 'CAUSEWAY_REJOINING') {
+    const isDecided = this.isWaiting && this.trust.knows(link);
+    if (this.trust.believes(link) || code === 'CAUSEWAY_REJOINING' || isDecided) {
       this.events.rejoin(code, message, earliest(fork, this.unsent));
     } else if (this.trust.knows(link)) {
       if (code === 'CAUSEWAY_AMNESIA') this.events.untrusted(code, message, link.replica);
@@ -404,6 +438,12 @@ export class Handshake {
     if (link.address !== undefined) this.dialer.refused(link.address);
     this.table.end(link, code, this.store.now);
   }
+}
+
+/** What a peer says to have of this replica: the highest seq, and the start under which that was written. */
+interface Claim {
+  readonly seq: number;
+  readonly start: number;
 }
 
 function rolledBackMessage({ replica }: Link): string {

@@ -6,7 +6,7 @@
  * Each side says what it is (`hello`), then what it knows of the other (`heard`). A side that finds nothing wrong
  * in what the other knows of it is up; what it sends next stands behind its own `heard`.
  */
-import type { ReplicaId, VersionVector } from '@causeway/crdt';
+import { joinVersionVectors, type ReplicaId, type VersionVector } from '@causeway/crdt';
 import type { Member, PeerMessage } from '@causeway/protocol';
 import type { Log, Now } from '../environment.js';
 import type { LinkId } from '../events.js';
@@ -36,6 +36,15 @@ export class Link implements Source {
   /** Up to where the peer has compacted, told in its hello. */
   horizon: VersionVector = new Map();
   start = 0;
+  /**
+   * The most that the peer has said over this link to hold. Not its report (`report()`), which remembers what it held
+   * before it was rolled back.
+   */
+  said: VersionVector = new Map();
+  /** What it has of this replica's own writes, as of the handshake. */
+  heldOfOwn = 0;
+  /** It holds less than it is known to have held: it was rolled back, and learns that from this replica. */
+  hasForgotten = false;
   /** Another start of the replica has come: whether this one lives is asked by a ping. */
   challenge: { readonly ping: number; readonly at: number; answered: boolean } | undefined;
   /** Version of the members that the peer has been told. */
@@ -64,6 +73,11 @@ export class Link implements Source {
   get replica(): ReplicaId {
     if (this.member === undefined) throw new Error('invariant broken: a link is named by its hello');
     return this.member.replica;
+  }
+
+  /** The peer says that it holds this. */
+  says(versionVector: VersionVector): void {
+    this.said = joinVersionVectors(this.said, versionVector);
   }
 
   report(): VersionVector {

@@ -54,6 +54,8 @@ export interface NeighbourEvents {
   rejoin(code: RejoinCode, message: string, fork?: number): void;
   /** Peers are linked that find nothing wrong with it: `by` since now, and it is to be believed. */
   linked(by?: ReplicaId, isBelieved?: boolean): void;
+  /** It is to leave its identity behind as soon as there is a peer to begin anew from: it takes no writes until then. */
+  waits(reason: string): void;
   /** It was to leave its identity behind, but no member holds anything that it could begin anew from. */
   stays(): void;
   /** A member's report has moved. */
@@ -155,7 +157,7 @@ export class Neighbours {
 
   /** A peer is linked that this replica could begin anew from. */
   get hasTruth(): boolean {
-    return [...this.up.values()].some((link) => this.handshake.isTruth(link));
+    return [...this.up.values()].some((link) => this.handshake.truth.holdsAll(link));
   }
 
   // What happens to links
@@ -242,6 +244,7 @@ export class Neighbours {
       }
       this.intake.route(now);
       if (this.up.size > 0) this.events.linked();
+      if (this.handshake.mayStay) this.events.stays();
       // A peer that is linked may have joined or caught up meanwhile.
       if ([...this.up.values()].some((link) => this.handshake.beginsAnewFrom(link))) return;
     }
@@ -319,6 +322,7 @@ export class Neighbours {
       case 'gap':
         return this.intake.gap(link, message.origin, message.after, message.first, now);
       case 'ack':
+        link.says(message.versionVector);
         return this.gossip.report(link.replica, message.versionVector);
       case 'gossip':
         this.handshake.refused.delete(link.replica);
@@ -378,7 +382,7 @@ export class Neighbours {
     if (link.address !== undefined) this.dialer.linked(link.address);
     this.events.linked(link.replica, this.trust.believes(link));
     this.trust.linked(link);
-    if (this.handshake.rejoinReason !== undefined && this.handshake.mayStay) this.events.stays();
+    if (this.handshake.mayStay) this.events.stays();
     this.events.linkUp(link, now);
     this.intake.linkUp(link, now);
     this.gossip.tell(link, now);

@@ -85,3 +85,34 @@ describe('one that is to leave its identity', () => {
     for (const rig of [eu, empty]) expect(rig.run(get('k1'), get('u'), count('c'))).toEqual([1, 1, 20]);
   });
 });
+
+describe('one that was rolled back', () => {
+  test('gives up nothing for a peer that has nothing yet: it serves it first', () => {
+    const { eu, us, wire } = world();
+    const backup = eu.store.snapshot();
+    eu.run(put('later', 1));
+    wire.run(1_000);
+    wire.drop();
+    // It begins anew, and hears what is at the other, but gets nothing of it.
+    eu.holdScans = true;
+    const old = us.id;
+    restart(us, 'restored');
+    wire.runUntil(() => us.id !== old && us.status.peers.some(({ state }) => state === 'connected'), 30_000);
+    expect(us.status.versionVector.size).toBe(0);
+    wire.drop();
+    eu.store = backup;
+    eu.holdScans = false;
+    const [before, joiner] = [eu.id, us.id];
+    restart(eu);
+    wire.runUntil(() => eu.status.reasons.includes('rejoining'), 10_000);
+    expect([eu.id, eu.run(get('k1'))]).toEqual([before, [1]]);
+    wire.run(60_000);
+    expect(eu.id).not.toBe(before);
+    expect(us.id).toBe(joiner);
+    for (const rig of [eu, us]) {
+      expect(rig.status.reasons).toEqual([]);
+      expect(rig.run(get('k1'), get('u'), count('c'))).toEqual([1, 1, 20]);
+    }
+    expect(eu.digest).toBe(us.digest);
+  });
+});

@@ -20,13 +20,17 @@ function seeded(): { node: Rig; us: ScriptedPeer } {
   return { node, us: new ScriptedPeer(node, 'us') };
 }
 
-/** The peer answers the newest dial, and says its hello. */
+/** The peer answers the newest dial, and says its hello: it has joined, and holds something. */
 function greeted(node: Rig, us: ScriptedPeer, hello = {}): ScriptedPeer {
   const count = node.dials('ws://us').length;
   node.passUntil(() => node.dials('ws://us').length > count || node.dials('ws://us').length === 1);
   us.link = node.dials('ws://us').at(-1)!.link;
   node.accepts(us.link, 'ws://us');
-  return us.greets(hello);
+  return us.greets({
+    members: [us.member],
+    versionVector: new Map([[us.id, Math.max(1, us.seq)]]),
+    ...hello,
+  });
 }
 
 /** A chunk of the node's own that another start of it has written. */
@@ -95,6 +99,29 @@ describe('a claim that this replica has forgotten something', () => {
     expect(us.subscriptions).toContain(`${node.id}>0`);
     for (let shown = 0; shown < 3; shown++) us.sends(forged(node, 1, 9), node.id);
     expect(codesOf(node)).toEqual(['CAUSEWAY_AMNESIA']);
+  });
+
+  test.each([
+    { name: 'is joining', state: 'joining', held: 0, want: ['CAUSEWAY_AMNESIA'] },
+    { name: 'was rolled back as well', state: 'active', held: 1, want: [] },
+  ] as const)('by who $name stops the writes, and makes it give up nothing', ({ state, held, want }) => {
+    const { node, us } = seeded();
+    greeted(node, us, { versionVector: new Map(held === 0 ? [] : [[us.id, held]]) }).tells(heard(0));
+    node.cuts(us.link);
+    const before = node.id;
+    const members = [{ ...us.member, version: 1, state }];
+    greeted(node, us, { members, versionVector: new Map() }).tells(
+      heard(0, 0, new Map([[replicaId('ap.00000001'), 3]])),
+    );
+    node.pass(500);
+    expect(reasonsOf(node)).toEqual(['rejoining']);
+    expect(node.isOpen(us.link)).toBe(true);
+    expect(node.id).toBe(before);
+    // It has what is here by now, and has joined.
+    us.catchesUp();
+    us.gossips({ members: [{ ...us.member, version: 2 }] });
+    node.pass(1_000);
+    expect(codesOf(node)).toEqual(want);
   });
 
   test('of what it has once reported, by who was dialled, makes it begin anew', () => {
@@ -168,7 +195,7 @@ describe('an identity that the host wants left behind', () => {
     expect(node.ask(1, put('a', 2)).code).toBe('CAUSEWAY_REJOINING');
     expect(reasonsOf(node)).toContain('rejoining');
     const members = [us.member];
-    greeted(node, us, { members }).tells(heard(0));
+    greeted(node, us, { members, versionVector: new Map() }).tells(heard(0));
     // It holds nothing.
     expect(codesOf(node)).toEqual([]);
     node.cuts(us.link);
