@@ -240,8 +240,7 @@ const RARE: Partial<Record<FaultKind, number>> = {
   'clock jump': 0.15,
   leave: 0.1,
   removal: 0.1,
-  // Not yet, of two members: when both have been put back each may have what the other has lost (seed 4001).
-  'backup put back': 0,
+  'backup put back': 0.1,
   // Not yet: of two that run under one name each may have peers that the other does not reach. Their lines are both
   // spread then, and of few members both may wait for an operator for ever.
   'directory copied': 0,

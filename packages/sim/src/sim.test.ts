@@ -14,7 +14,7 @@ const SEEDS = Number(process.env['CAUSEWAY_SIM_SEEDS'] ?? 200);
 const FIRST_SEED = Number(process.env['CAUSEWAY_SIM_FIRST_SEED'] ?? 1);
 const REPLAYED = process.env['CAUSEWAY_SIM_SEED'];
 /** Kinds whose rate is 0 for now: see profile.ts. */
-const NOT_DRAWN: ReadonlySet<FaultKind> = new Set(['backup put back', 'directory copied']);
+const NOT_DRAWN: ReadonlySet<FaultKind> = new Set(['directory copied']);
 /** Seeds that are tried when the recorded one no longer finds a planted bug. */
 const SEARCHED = 60;
 
