@@ -222,6 +222,14 @@ describe('who answers again', () => {
     expect(again(before, ...answers).check(seen(want), 1)).toBe(true);
   });
 
+  test('later on the same link has what it had held back', () => {
+    const readiness = again(9, 0);
+    expect(readiness.check(seen(5), 4_000)).toBe(false);
+    readiness.holds(id, seen(5));
+    readiness.holds(id, seen(7));
+    expect(readiness.check(seen(5), 4_001)).toBe(true);
+  });
+
   test('is not waited for beyond what can still come', () => {
     const readiness = new Readiness(['ws://us'], 0, false, false, undefined, (origin) => origin === id);
     readiness.answered('ws://us', { replica: id, versionVector: seen(9) }, 0);

@@ -88,13 +88,17 @@ export class Readiness {
     this.anyAnswer = true;
     this.answeredAt = Math.min(this.answeredAt, now);
     const held = this.held.get(replica);
-    // Who tells nothing may hold back what it has until it has issued its own writes again (Store.withholds).
-    if (held === undefined || held.size === 0 || !dominates(versionVector, held))
-      this.held.set(replica, versionVector);
+    if (held === undefined || !dominates(versionVector, held)) this.held.set(replica, versionVector);
+    else this.holds(replica, versionVector);
     if (address === undefined) return;
     const answer = this.answers.get(address);
     const isRolledBack = answer?.replica === replica && !dominates(versionVector, answer.versionVector);
     if (answer === undefined || isRolledBack) this.answers.set(address, { replica, versionVector });
+  }
+
+  /** Who told nothing at first may have held back what it has until its own writes were issued again (Store.withholds). */
+  holds(replica: ReplicaId, versionVector: VersionVector): void {
+    if (this.held.get(replica)?.size === 0) this.held.set(replica, versionVector);
   }
 
   /** Whether it has become ready now. `hasWork`: something is to be issued again first. */

@@ -140,6 +140,7 @@ export class Replica {
       {
         isSelf: (address) => this.readiness.forgetSeed(address),
         answered: (address, hello) => this.readiness.answered(address, hello, this.store.now.monotonic),
+        holds: (replica, versionVector) => this.readiness.holds(replica, versionVector),
         untrusted: (code, message, by) => this.distrust(code, message, by),
         rejoin: (code, message, fork) => this.rejoin.decide(code, message, fork),
         linked: (by, isBelieved) => this.duty.trust(by, isBelieved),

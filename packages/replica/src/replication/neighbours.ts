@@ -1,7 +1,7 @@
 /**
  * Neighbours: the links of this replica, from the dial to the end, and whom each of their messages is for.
  */
-import type { ReplicaId } from '@causeway/crdt';
+import type { ReplicaId, VersionVector } from '@causeway/crdt';
 import {
   CausewayError,
   isRetired,
@@ -48,6 +48,8 @@ export interface NeighbourEvents {
   isSelf(address: string): void;
   /** A peer has said what it holds, in its hello: `address` where it was dialled. */
   answered(address: string | undefined, hello: PeerHello): void;
+  /** A neighbour says again what it holds. */
+  holds(replica: ReplicaId, versionVector: VersionVector): void;
   /** This replica is not to be trusted with its identity, says `by`: it takes no writes. */
   untrusted(code: UntrustedCode, message: string, by?: ReplicaId): void;
   /** It is to leave its identity behind; `fork` as in Rejoin. */
@@ -327,6 +329,7 @@ export class Neighbours {
       case 'gossip':
         this.handshake.refused.delete(link.replica);
         this.gossip.take(link, message, this.trust.believes(link), now);
+        this.events.holds(link.replica, message.versionVector);
         if (link.state === 'up') this.handshake.isForeign(link, true, message.versionVector);
         return;
       case 'ping':
