@@ -28,7 +28,7 @@ export interface ProfileOptions {
 export const FULL_SIZE = {
   durationMs: 60_000,
   operationsLeast: 500,
-  faultsLeast: 8,
+  faultsLeast: 12,
 } as const satisfies ProfileOptions;
 
 export interface Profile {
