@@ -1,7 +1,8 @@
 /**
  * Watching: the changes of keys, as an async iterator.
  *
- * A change waits here from its arrival until the application takes it. What waits is bounded: an that falls behind for too long is told so, instead of growing without end.
+ * A change waits here from its arrival until the application takes it. What waits is bounded: an application that falls
+ * behind for too long is told so, instead of the buffer growing without end.
  *
  * Invariants
  * - Changes come in the order in which the node committed them, each once.
