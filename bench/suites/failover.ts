@@ -13,7 +13,7 @@ import { defineSuite } from '../harness/suite.js';
 
 const BEFORE_MS = 1_000;
 const OPERATION_TIMEOUT_MS = 5_000;
-const GAP_MS_MAX: Readonly<Record<string, number>> = { kill: 1_000 };
+const GAP_MS_MAX: Readonly<Record<string, number>> = { kill: 1_000, stall: 3_500 };
 
 export const failover = defineSuite({
   name: 'failover',

@@ -8,6 +8,9 @@
  * - A node that is stopping turns requests away without having begun with them, from one on all of them. They stay in
  *   flight until everything before them is answered, and then go to the next node, in order.
  * - `lost` is told once, and after it nothing.
+ * - A node that has kept silent is left only after a probe to which it owed an answer at once. The probe ends a watch that
+ *   never was: nodes answer that themselves, without their disk, whatever they are busy with. Scripts in browsers cannot
+ *   send pings of WebSockets.
  *
  * Sans I/O: the socket is handed in, bytes and time come from outside.
  */
@@ -21,7 +24,7 @@ import {
   type NodeMessage,
   type Result,
 } from '@causeway/protocol';
-import { InFlight } from './in-flight.js';
+import { InFlight, SPARE_ID } from './in-flight.js';
 import { type Request, UnwatchRequest, WatchRequest } from './request.js';
 import type { RequestQueue } from './request-queue.js';
 import type { Socket, Surroundings } from './surroundings.js';
@@ -36,6 +39,12 @@ const FRAME_BYTES = 64 * 1024;
 const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
 /** How long a dialled node may take to open the WebSocket and greet. Milliseconds. */
 const HANDSHAKE_MS_MAX = 3000;
+/**
+ * With more than this in flight the probe may have to wait behind it: on a slow line, or at a node that reads no more
+ * until it has answered (4,096 requests or 16 MiB under way). Both far below, for what the node counts otherwise.
+ */
+const LIGHT_BYTES_MAX = 1024 * 1024;
+const LIGHT_REQUESTS_MAX = 2048;
 
 /** Who the node said that it is. */
 export interface Greeting {
@@ -75,6 +84,10 @@ export class Connection {
   private openedAt = 0;
   /** Since when an answer has been waited for without a byte from the node. Milliseconds. */
   private quietSince = 0;
+  /** When the node was asked whether it is still there, if it has said nothing since. Milliseconds. */
+  private probedAt: number | undefined;
+  /** The answer to the probe may be long under way. */
+  private loaded = false;
 
   constructor(
     private readonly surroundings: Surroundings,
@@ -114,6 +127,29 @@ export class Connection {
     return now - this.quietSince;
   }
 
+  /** How long the node has owed the answer to a probe; 0 if it does not. Milliseconds. */
+  probedMs(now: number): number {
+    return this.probedAt === undefined ? 0 : now - this.probedAt;
+  }
+
+  /** The answer to the probe may have to wait for much that goes before it, also where the node is well. */
+  get probeIsLoaded(): boolean {
+    return this.loaded;
+  }
+
+  /** Asks the node whether it is still there, unless it was asked and has not answered. Only when open. */
+  probe(now: number): void {
+    if (this.probedAt !== undefined) return;
+    this.probedAt = now;
+    const { inFlight } = this;
+    this.loaded =
+      inFlight.bytes > LIGHT_BYTES_MAX ||
+      inFlight.count > LIGHT_REQUESTS_MAX ||
+      inFlight.all().some((request) => request.mayBringMuch);
+    this.writer.add({ type: 'unwatch', id: SPARE_ID, watch: SPARE_ID });
+    this.socket.send(this.writer.finish());
+  }
+
   /** Sends from the front of the queue as much as may be in flight. `now`: the time, or shortly before. */
   pump(queue: RequestQueue, now: number): void {
     if (this.state !== 'open' || this.turnedAwayCount > 0) return;
@@ -146,7 +182,8 @@ export class Connection {
         this.socket.send(writer.finish());
     }
     if (writer.messages > 0) this.socket.send(writer.finish());
-    if (idle) this.quietSince = now;
+    // Who owes the answer to a probe has been silent for longer.
+    if (idle && this.probedAt === undefined) this.quietSince = now;
   }
 
   /** Fails what was asked for before `deadline` and is not answered; the answers may still come. */
@@ -192,6 +229,8 @@ export class Connection {
   private received(bytes: Uint8Array): void {
     if (this.state === 'over') return;
     this.quietSince = this.surroundings.now();
+    this.probedAt = undefined;
+    this.loaded = false;
     let messages: readonly NodeMessage[];
     try {
       messages = decodeNodeFrame(bytes);
@@ -252,6 +291,8 @@ export class Connection {
   }
 
   private reply(id: number, results: readonly Result[]): void {
+    // That it came is all that a probe is for.
+    if (id === SPARE_ID) return;
     const request = this.inFlight.take(id);
     if (request === undefined) {
       this.unexpected(id);

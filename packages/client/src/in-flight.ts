@@ -6,7 +6,7 @@
  * request that is never answered stops the sending when the ring is once around.
  *
  * Invariant: the ids from the oldest to the next are fewer than the slots, so that no two share one. After
- * REQUEST_ID_MAX comes 1, which skips one slot: hence fewer by one more.
+ * the one before SPARE_ID comes 1, which skips two slots: hence fewer by two more.
  */
 import { REQUEST_ID_MAX } from '@causeway/protocol';
 import type { Request } from './request.js';
@@ -14,6 +14,8 @@ import type { Request } from './request.js';
 /** A power of two. At 150,000 operations a second enough for a node that is 100 ms away. */
 const SLOTS = 16_384;
 const MASK = SLOTS - 1;
+/** Never in the ring: the owner's, for a message that is no request of anybody. */
+export const SPARE_ID = REQUEST_ID_MAX;
 
 export class InFlight {
   private readonly slots: (Request | undefined)[] = new Array(SLOTS).fill(undefined);
@@ -39,7 +41,7 @@ export class InFlight {
   }
 
   get full(): boolean {
-    return this.span >= SLOTS - 1;
+    return this.span >= SLOTS - 2;
   }
 
   /** The id that the next request gets. */
@@ -89,5 +91,5 @@ export class InFlight {
 }
 
 function following(id: number): number {
-  return id === REQUEST_ID_MAX ? 1 : id + 1;
+  return id === SPARE_ID - 1 ? 1 : id + 1;
 }

@@ -361,9 +361,9 @@ test('a node that falls silent is taken for gone', async () => {
   const write = db.counter('c').increment();
   const unknown = expect(write).rejects.toMatchObject({ code: 'CAUSEWAY_OUTCOME_UNKNOWN' });
   await Promise.resolve();
-  time.advance(9_000);
+  time.advance(2_400);
   expect(time.dials).toHaveLength(1);
-  time.advance(2_000);
+  time.advance(600);
   await unknown;
   expect(await read).toBe(0);
   expect(other.operations).toHaveLength(1);
@@ -404,17 +404,56 @@ test('a silent node is found out by a client that only watches', async () => {
   const watch = db.watch();
   await watch.opened;
   for (let probes = 1; probes <= 5; probes++) {
-    time.advance(5500);
-    await patiently(() => expect(node.operations).toHaveLength(probes));
+    const { received } = time;
+    time.advance(1500);
+    await patiently(() => expect(time.received).toBe(received + 1));
+    expect(node.frames).toHaveLength(1 + probes);
   }
   expect(time.dials).toHaveLength(1);
   node.deaf = true;
   const ended = expect(watch.next()).rejects.toMatchObject({ code: 'CAUSEWAY_WATCH_INTERRUPTED' });
-  for (let i = 0; i < 20; i++) {
-    time.advance(1000);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  time.advance(3000);
   await ended;
+});
+
+test('a node that takes its time over an operation, but answers otherwise, is not left', async () => {
+  const node = await listen();
+  const time = new VirtualTime();
+  const db = await open([node, await listen()], time);
+  node.slow = true;
+  const write = expect(db.counter('c').increment()).rejects.toMatchObject({
+    code: 'CAUSEWAY_OUTCOME_UNKNOWN',
+  });
+  await frameArrived(node);
+  for (let seconds = 0; seconds < 20; seconds += 2) {
+    const { received } = time;
+    time.advance(2000);
+    await patiently(() => expect(time.received).toBe(received + 1));
+  }
+  expect(time.dials).toHaveLength(1);
+  node.cut();
+  await write;
+});
+
+test.each<{ name: string; ask: (db: Database) => Promise<unknown> }>([
+  { name: 'the answer may be large', ask: async (db) => await db.set('s').values() },
+  { name: 'much is being sent', ask: (db) => db.register('r').set(new Uint8Array(1_000_000).fill(1)) },
+  {
+    name: 'many requests are under way',
+    ask: (db) => Promise.all(Array.from({ length: 3000 }, () => db.counter('c').value())),
+  },
+])('a silent node is given ten seconds where $name', async ({ ask }) => {
+  const node = await listen();
+  const time = new VirtualTime();
+  const db = await open([node, await listen()], time);
+  node.deaf = true;
+  const settled = Promise.allSettled([ask(db), ask(db)]);
+  await Promise.resolve();
+  time.advance(9000);
+  expect(time.closed + time.dials.length).toBe(1);
+  time.advance(2000);
+  await settled;
+  expect(time.dials).toHaveLength(2);
 });
 
 test('an idle client keeps no timer', async () => {
@@ -442,14 +481,20 @@ test('close waits no longer than five seconds for a node that does not answer', 
   const node = await listen();
   const time = new VirtualTime();
   const db = await open([node], time);
-  node.deaf = true;
+  node.slow = true;
   const write = expect(db.counter('c').increment()).rejects.toMatchObject({
     code: 'CAUSEWAY_OUTCOME_UNKNOWN',
   });
   const read = expect(db.counter('c').value()).rejects.toMatchObject({ code: 'CAUSEWAY_CLOSED' });
-  await Promise.resolve();
+  await frameArrived(node);
   const closed = db.close();
-  time.advance(5000);
+  for (let seconds = 0; seconds < 4; seconds += 2) {
+    const { received } = time;
+    time.advance(2000);
+    await patiently(() => expect(time.received).toBe(received + 1));
+  }
+  expect(time.closed).toBe(0);
+  time.advance(1000);
   await Promise.all([write, read, closed]);
   expect(time.pending).toBe(0);
 });

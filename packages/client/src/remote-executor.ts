@@ -14,6 +14,7 @@
  * - Of what takes effect, everything does so in the order of the calls: one connection at a time, one queue.
  * - What waits is bounded in bytes (CAUSEWAY_OVERLOADED beyond) and in time.
  * - While anything waits, a timer runs; when nothing does, none.
+ * - A node that does not answer is left within 3 s, one that is only slow is not: see `lookAt`.
  */
 import { CausewayError, type Operation, type Result, type WatchFilter } from '@causeway/protocol';
 import { Connection, FRAME_MESSAGES, type Greeting } from './connection.js';
@@ -25,8 +26,15 @@ import type { Surroundings } from './surroundings.js';
 
 /** What may wait to be sent, as `bytes` of requests. */
 const QUEUE_BYTES_MAX = 128 * 1024 * 1024;
-/** A node that owes an answer and has said nothing for this long is taken for gone. Milliseconds. */
-const SILENCE_MS_MAX = 10_000;
+/** After so much silence a node of which something is wanted is asked whether it is still there. Milliseconds. */
+const PROBE_MS = 1000;
+/**
+ * A node that has said nothing for this long, and not even answered the probe, is taken for gone: more than a busy event
+ * loop and a long line need. Milliseconds.
+ */
+const SILENCE_MS_MAX = 2500;
+/** The same where the probe or its answer waits behind much else. Milliseconds. */
+const SILENCE_LOADED_MS_MAX = 10_000;
 /** How long `close` waits for what is under way. Milliseconds. */
 const CLOSE_MS_MAX = 5000;
 /** A connection that lasted this long was a good one: the next pauses are short again. Milliseconds. */
@@ -34,9 +42,6 @@ const GOOD_CONNECTION_MS = 1000;
 /** Time between looks at what has waited too long. Milliseconds. */
 const LOOK_MS_MIN = 5;
 const LOOK_MS_MAX = 500;
-
-/** Asked of a node when only watches are open, to see whether it is still there. */
-const PROBE: readonly Operation[] = [{ op: 'register.get', key: 'causeway:probe' }];
 
 export interface RemoteOptions {
   readonly name: string;
@@ -222,26 +227,27 @@ export class RemoteExecutor implements Executor {
     this.cancelLook = this.surroundings.after(lookMs, () => this.look());
   }
 
+  /**
+   * A stopped process, or a line that is cut without a word, keeps the connection open. So a silent node is probed, and
+   * left when it says nothing to that either. Both are required: silence alone may be a long commit.
+   */
   private lookAt(connection: Connection, now: number, deadline: number): void {
-    const silenceMs = Math.min(SILENCE_MS_MAX, this.options.operationTimeoutMs);
+    if (connection.waitingCount + connection.watchCount === 0) return;
+    const { operationTimeoutMs } = this.options;
     const quietMs = connection.quietMs(now);
+    const silenceMs = connection.probeIsLoaded ? SILENCE_LOADED_MS_MAX : SILENCE_MS_MAX;
+    const probeMs = Math.min(PROBE_MS, operationTimeoutMs / 2);
+    if (quietMs >= Math.min(silenceMs, operationTimeoutMs) && connection.probedMs(now) >= probeMs) {
+      const silence = `the node has said nothing for ${Math.round(quietMs)} ms`;
+      connection.close(new CausewayError('CAUSEWAY_CONNECTION_LOST', silence));
+      return;
+    }
+    if (quietMs >= probeMs) connection.probe(now);
     if (connection.waitingCount > 0) {
-      if (quietMs >= silenceMs) {
-        connection.close(
-          new CausewayError(
-            'CAUSEWAY_CONNECTION_LOST',
-            `the node has said nothing for ${Math.round(quietMs)} ms`,
-          ),
-        );
-        return;
-      }
-      const { operationTimeoutMs } = this.options;
       connection.expire(
         deadline,
         new CausewayError('CAUSEWAY_TIMEOUT', `no answer within ${operationTimeoutMs} ms`),
       );
-    } else if (connection.watchCount > 0 && this.queue.length === 0 && quietMs >= silenceMs / 2) {
-      this.enqueue(new OperationRequest(PROBE, false, ignore, unread, ignore, ignore));
     }
   }
 
@@ -265,8 +271,6 @@ export class RemoteExecutor implements Executor {
 function closedError(): CausewayError {
   return new CausewayError('CAUSEWAY_CLOSED', 'the database is closed');
 }
-
-function ignore(): void {}
 
 /** Requests of one operation and of several are read by different functions. */
 function unread(): never {

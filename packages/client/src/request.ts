@@ -44,6 +44,13 @@ export class OperationRequest {
     return this.turnedAway || this.operations.every(isRead);
   }
 
+  /** Its answer may be a single frame that takes seconds on a slow line. */
+  get mayBringMuch(): boolean {
+    return this.transaction
+      ? this.operations.some(({ op }) => op === 'register.get' || op === 'set.values')
+      : this.operations[0]?.op === 'set.values';
+  }
+
   /** False: these are not results of these operations. */
   answered(results: readonly Result[]): boolean {
     if (results.length !== this.operations.length) return false;
@@ -78,6 +85,7 @@ export class WatchRequest {
   /** Whether the node watches, or is about to. */
   stage: 'unsent' | 'sent' | 'over' = 'unsent';
   turnedAway = false;
+  readonly mayBringMuch = false;
   readonly bytes = REQUEST_BYTES;
 
   constructor(
@@ -112,6 +120,7 @@ export class UnwatchRequest {
   id = 0;
   askedAt = 0;
   readonly repeatable = false;
+  readonly mayBringMuch = false;
   turnedAway = false;
   readonly bytes = REQUEST_BYTES;
 

@@ -52,6 +52,8 @@ export class FakeNode {
   deaf = false;
   /** Frames are carried out but not answered. */
   silent = false;
+  /** Operations are carried out but not answered; what needs no store is. */
+  slow = false;
   private readonly sessions = new Set<Session>();
 
   private constructor(
@@ -124,7 +126,7 @@ export class FakeNode {
     for (const message of messages) {
       const changes: KeyChange[] = [];
       const answer = this.answer(session, message, changes);
-      if (!this.silent) session.writer.add(answer);
+      if (!this.silent && !(this.slow && message.type === 'request')) session.writer.add(answer);
       this.tell(changes);
     }
     for (const { socket, writer } of this.sessions) {

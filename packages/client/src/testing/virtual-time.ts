@@ -16,6 +16,8 @@ export class VirtualTime implements Surroundings {
   readonly dials: { readonly url: string; readonly at: number }[] = [];
   /** Sockets that the client has been told the end of. */
   closed = 0;
+  /** Frames that the client has been given. */
+  received = 0;
   private time = 1000;
   private timers = new Set<Timer>();
 
@@ -24,7 +26,10 @@ export class VirtualTime implements Surroundings {
       this.dials.push({ url, at: this.time });
       return dial(url, subprotocol, {
         opened: () => events.opened(),
-        received: (bytes) => events.received(bytes),
+        received: (bytes) => {
+          events.received(bytes);
+          this.received += 1;
+        },
         closed: (reason) => {
           this.closed += 1;
           events.closed(reason);
