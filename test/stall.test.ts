@@ -1,7 +1,7 @@
 /**
  * A node that is stopped (SIGSTOP): its connections stay open, its kernel takes what is sent, and nothing answers.
  *
- * The library promises to leave it within 3 s; here it may take longer, since the machine may be busy.
+ * The library promises to leave it within about 3 s; here it may take longer, since the machine may be busy.
  */
 import { connect } from '@causeway/client';
 import { expect, onTestFinished, test } from 'vitest';

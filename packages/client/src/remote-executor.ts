@@ -14,7 +14,7 @@
  * - Of what takes effect, everything does so in the order of the calls: one connection at a time, one queue.
  * - What waits is bounded in bytes (CAUSEWAY_OVERLOADED beyond) and in time.
  * - While anything waits, a timer runs; when nothing does, none.
- * - A node that does not answer is left within 3 s, one that is only slow is not: see `lookAt`.
+ * - A node that does not answer is left within about 3 s, one that is only slow is not: see `lookAt`.
  */
 import { CausewayError, type Operation, type Result, type WatchFilter } from '@causeway/protocol';
 import { Connection, FRAME_MESSAGES, type Greeting } from './connection.js';
