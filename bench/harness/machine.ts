@@ -17,7 +17,8 @@ export function describeMachine(): Machine {
     cpu: first?.model.trim() ?? 'unknown',
     cores: cpus().length,
     memoryBytes: totalmem(),
-    kernel: `${type()} ${release()}`,
+    // What a distribution adds to the version says nothing of the figures.
+    kernel: `${type()} ${release().replace(/[-+].*/, '')}`,
     node: process.version,
   };
 }
