@@ -376,8 +376,7 @@ export class Intake {
     const hasMore = (source: Source) => seqOf(source.report(), inflow.origin) > inflow.received;
     if (current !== undefined) {
       // One that has just brought something, of an origin that has more, has more under way than its report says.
-      const brings =
-        now.monotonic - inflow.broughtAt < DETOUR_PAUSE_MS && direct !== undefined && hasMore(direct);
+      const brings = now.monotonic - inflow.broughtAt < DETOUR_PAUSE_MS && direct !== undefined && hasMore(direct);
       const isDue = direct === undefined || now.monotonic < inflow.detourUntil;
       if (isDue && (hasMore(current) || brings)) return current;
     }
