@@ -45,10 +45,13 @@ else await serve();
 
 async function compare(): Promise<void> {
   const client = fork(fileURLToPath(import.meta.url), process.argv.slice(2));
+  const failed = once(client, 'exit').then(([code]) => {
+    if (code !== 0) throw new Error(`the client has ended with ${code}: see above`);
+  });
   const cost = async (address: string, count: number): Promise<number> => {
     const before = threadCpuNs();
     client.send({ address, count } satisfies Slice);
-    await once(client, 'message');
+    await Promise.race([once(client, 'message'), failed]);
     return (threadCpuNs() - before) / 1e3 / count;
   };
   const nodes = [await start(0), await start(DEFAULT_LIMITS.indexBits)] as const;
@@ -64,7 +67,7 @@ async function compare(): Promise<void> {
     process.stderr.write(`\r${pair + 1} of ${pairs} pairs `);
   }
   client.disconnect();
-  await once(client, 'exit');
+  await failed;
   for (const node of nodes) await node.stop();
   const shares = on.map((cost, i) => (100 * (cost - (off[i] ?? cost))) / (off[i] ?? cost));
   const [low, high] = intervalOfMedian(shares);

@@ -22,7 +22,10 @@ const CONNECTIONS_MAX = 256;
 /** How often a backup tells how far it has come. */
 const PROGRESS_MS = 500;
 
-/** Known, and not in this version: 501 for who has the token. */
+/**
+ * Named by the public surface, and not there before keys can be set apart: 501 for who has the token, since who asks for a
+ * quarantine must not take it for done.
+ */
 const LATER = [{ method: 'POST', path: /^\/v1\/admin\/(quarantine|release)$/ }];
 
 export interface AdminServerOptions {

@@ -88,7 +88,10 @@ export const SETTINGS: Readonly<Record<Name, Setting>> = {
   allowOrigin: setting('allow-origin', 'ORIGIN,…', 'none', 'browser origins that may use this node'),
 };
 
-/** Known, but not in this version. */
+/**
+ * Named by the public surface, and not there before peers and clients authenticate each other. A start that is asked for
+ * them ends: if they were ignored the ports would be open to everybody, against what was asked for.
+ */
 export const LATER = ['tls-cert', 'tls-key', 'tls-ca', 'token-file'];
 
 export const NAMES = Object.keys(SETTINGS) as Name[];

@@ -124,6 +124,7 @@ export class Readiness {
     this.ready = !hasWork || now >= this.caughtUpAt + REISSUE_WAIT_MS;
     return this.ready;
   }
+
   private covers(durable: VersionVector, held: VersionVector): boolean {
     for (const [origin, seq] of held)
       if (seqOf(durable, origin) < seq && !this.isSettled(origin)) return false;

@@ -90,13 +90,11 @@ export class Handshake {
     link.member = memberOf(hello);
     link.start = hello.start;
     link.horizon = hello.horizon;
-    link.says(hello.versionVector);
     if (replica === this.store.self) return this.helloOfSelf(link, hello);
     const met = this.members.get(replica);
     // What it says of others counts as little as what it has.
     if (met?.isRetired) return this.refuseRetired(link, met.member);
     if (this.isForeign(link, met !== undefined, hello.versionVector)) return;
-    this.events.answered(link.address, hello);
     if (this.isTwin(link, hello, now) || !this.mayLinkStay(link, replica, now)) return;
     const known = met?.latest.versionVector ?? new Map();
     link.hasForgotten =
@@ -113,6 +111,8 @@ export class Handshake {
     if (member === undefined) {
       return this.refuse(link, 'CAUSEWAY_OVERLOADED', 'the cluster has as many members as it may have');
     }
+    this.events.answered(link.address, hello);
+    link.says(hello.versionVector);
     // What is here names a write; what was only heard of stands in the version vector.
     const seq = seqOf(this.store.durable, replica);
     const start = this.store.durableStarts.get(replica) ?? 0;

@@ -75,9 +75,12 @@ export class Link implements Source {
     return this.member.replica;
   }
 
-  /** The peer says that it holds this. */
+  /** The peer says that it holds this. Origins that are no members are nobody's: a liar could invent them without end. */
   says(versionVector: VersionVector): void {
-    this.said = joinVersionVectors(this.said, versionVector);
+    const isKnown = (origin: ReplicaId) =>
+      origin === this.store.self || this.members.get(origin) !== undefined;
+    const known = new Map([...versionVector].filter(([origin]) => isKnown(origin)));
+    this.said = joinVersionVectors(this.said, known);
   }
 
   report(): VersionVector {
