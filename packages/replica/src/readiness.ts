@@ -12,7 +12,7 @@
  */
 import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import { isRetired, type Member } from '@causeway/protocol';
-import { FIRST_NODE_MS, REISSUE_WAIT_MS, REJOIN_ANSWER_MS } from './limits.js';
+import { FIRST_NODE_MS, MEMBERS_MAX, REISSUE_WAIT_MS, REJOIN_ANSWER_MS } from './limits.js';
 
 interface Answer {
   readonly replica: ReplicaId;
@@ -87,13 +87,19 @@ export class Readiness {
   answered(address: string | undefined, { replica, versionVector }: Answer, now: number): void {
     this.anyAnswer = true;
     this.answeredAt = Math.min(this.answeredAt, now);
-    const held = this.held.get(replica);
-    if (held === undefined || !dominates(versionVector, held)) this.held.set(replica, versionVector);
-    else this.holds(replica, versionVector);
+    if (this.before !== undefined && !this.ready) this.hold(replica, versionVector);
     if (address === undefined) return;
     const answer = this.answers.get(address);
     const isRolledBack = answer?.replica === replica && !dominates(versionVector, answer.versionVector);
     if (answer === undefined || isRolledBack) this.answers.set(address, { replica, versionVector });
+  }
+
+  private hold(replica: ReplicaId, versionVector: VersionVector): void {
+    const held = this.held.get(replica);
+    // Strangers may say hello under ever new names; a cluster has no more members than that.
+    if (held === undefined && this.held.size >= MEMBERS_MAX) return;
+    if (held === undefined || !dominates(versionVector, held)) this.held.set(replica, versionVector);
+    else this.holds(replica, versionVector);
   }
 
   /** Who told nothing at first may have held back what it has until its own writes were issued again (Store.withholds). */

@@ -95,6 +95,7 @@ export class Handshake {
     // What it says of others counts as little as what it has.
     if (met?.isRetired) return this.refuseRetired(link, met.member);
     if (this.isForeign(link, met !== undefined, hello.versionVector)) return;
+    this.events.answered(link.address, hello);
     if (this.isTwin(link, hello, now) || !this.mayLinkStay(link, replica, now)) return;
     const known = met?.latest.versionVector ?? new Map();
     link.hasForgotten =
@@ -111,7 +112,6 @@ export class Handshake {
     if (member === undefined) {
       return this.refuse(link, 'CAUSEWAY_OVERLOADED', 'the cluster has as many members as it may have');
     }
-    this.events.answered(link.address, hello);
     link.says(hello.versionVector);
     // What is here names a write; what was only heard of stands in the version vector.
     const seq = seqOf(this.store.durable, replica);
