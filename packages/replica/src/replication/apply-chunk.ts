@@ -31,17 +31,17 @@ export function acquireSlots(store: Store, chunk: Chunk): ChunkSlots {
     for (const record of records) {
       switch (record.type) {
         case 'register':
-          slots.push(store.register(record.key));
+          slots.push(store.records.register(record.key));
           break;
         case 'element':
-          slots.push(store.element(record.key, record.element), store.set(record.key));
+          slots.push(store.records.element(record.key, record.element), store.records.set(record.key));
           break;
         case 'clear':
-          slots.push(store.set(record.key));
+          slots.push(store.records.set(record.key));
           break;
         case 'increment':
         case 'reset':
-          slots.push(store.counter(record.key));
+          slots.push(store.records.counter(record.key));
           break;
         default:
           unreachable(record);

@@ -228,7 +228,7 @@ export class Intake {
   private drop(inflow: Inflow, count: number): void {
     for (const { bytes, slots } of inflow.queue.splice(0, count)) {
       inflow.unapplied -= bytes.length;
-      for (const transaction of slots) for (const slot of transaction) this.store.release(slot);
+      for (const transaction of slots) for (const slot of transaction) this.store.records.release(slot);
     }
   }
 
@@ -282,7 +282,7 @@ export class Intake {
     const after = seqOf(this.store.executed, chunk.origin);
     this.store.logRemote({ ...chunk, bytes, durableAt });
     this.applier.apply(chunk, slots, after, now);
-    for (const transaction of slots) for (const slot of transaction) this.store.release(slot);
+    for (const transaction of slots) for (const slot of transaction) this.store.records.release(slot);
     this.store.whenDurable((durable) => {
       this.giveCredit(inflow, from, bytes.length);
       // The origin's time of durability, or of the chunk where that is not known, on this node's clock.

@@ -198,8 +198,8 @@ export class Reissue {
             this.issue(chunk, chunk.firstSeq + from + at, records, cleared, now);
           });
           this.keep({ ...current.departure, done: chunk.firstSeq + to - 1, runs: [...current.runs] });
-          for (const slot of slots) store.release(slot);
-          for (const element of [...cleared.values()].flat()) store.release(element);
+          for (const slot of slots) store.records.release(slot);
+          for (const element of [...cleared.values()].flat()) store.records.release(element);
           // A commit's worth at a time.
           store.whenDurable(() => {
             if (life === this.life) this.transactions(chunk, to, then);
@@ -226,7 +226,8 @@ export class Reissue {
       store.reads.scan(elementRange(key, after), CLEAR_PAGE, READ_BYTES, (entries) => {
         if (life !== this.life) return;
         if (entries === undefined) return this.later(() => page(after));
-        for (const entry of entries) elements.push(store.element(key, splitElementKey(entry.key).element));
+        for (const entry of entries)
+          elements.push(store.records.element(key, splitElementKey(entry.key).element));
         const last = entries.at(-1);
         if (last === undefined) this.findCleared(rest, found, then);
         else page(splitElementKey(last.key).element);
@@ -271,7 +272,7 @@ export class Reissue {
     const chunk: Chunk = { ...head, deps, transactions: [records] };
     const slots = acquireSlots(store, chunk);
     this.applier.apply(chunk, slots, seq - 1, now);
-    for (const transaction of slots) for (const slot of transaction) store.release(slot);
+    for (const transaction of slots) for (const slot of transaction) store.records.release(slot);
     store.endTransaction(records);
   }
 
@@ -289,7 +290,7 @@ export class Reissue {
     const elements = new Map<ElementSlot, { add: boolean; removed: Dot[] }>();
     // Counters as the records before have made them.
     const counters = new Map<string, Counter>();
-    const counterOf = (key: string) => counters.get(key) ?? pinned(store, store.counter(key)).counter;
+    const counterOf = (key: string) => counters.get(key) ?? pinned(store, store.records.counter(key)).counter;
     const count = (record: RecordDelta & { type: 'increment' | 'reset' }) => {
       counters.set(record.key, joinCounter(counterOf(record.key), entriesOf(record, dot)));
     };
@@ -300,7 +301,7 @@ export class Reissue {
           break;
         case 'clear':
           for (const slot of cleared.get(record.key) ?? []) {
-            const through = clearedThrough(pinned(store, store.set(record.key)));
+            const through = clearedThrough(pinned(store, store.records.set(record.key)));
             const seen = slot.state.adds.filter(
               (add) => add.seq > seqOf(through, add.replica) && renaming.hadSeen(add, chunk.deps),
             );
@@ -308,7 +309,7 @@ export class Reissue {
           }
           break;
         case 'element': {
-          const slot = pinned(store, store.element(record.key, record.element));
+          const slot = pinned(store, store.records.element(record.key, record.element));
           const before = elements.get(slot)?.removed ?? [];
           const removed = renaming.removed(record.removed, store.executed);
           elements.set(slot, { add: record.add, removed: [...before, ...removed] });
@@ -405,6 +406,6 @@ function firstSeqOf({ value }: ScanEntry): number {
 
 /** A slot that is held by somebody else for as long as it is needed. */
 function pinned<S extends Slot>(store: Store, slot: S): S {
-  store.release(slot);
+  store.records.release(slot);
   return slot;
 }

@@ -118,7 +118,7 @@ export class Adopter {
     for (const portion of this.portions) {
       if (portion.owner !== owner) continue;
       dropped += portion.bytes;
-      for (const { slots } of portion.records) for (const slot of slots) this.store.release(slot);
+      for (const { slots } of portion.records) for (const slot of slots) this.store.records.release(slot);
     }
     this.portions = this.portions.filter((portion) => portion.owner !== owner);
     return dropped;
@@ -132,7 +132,7 @@ export class Adopter {
       if (done++ === 0) store.raiseCeiling(portion.owner.bound);
       const changes = this.watches.any ? new Changes(now) : undefined;
       const changed = record.join(now, changes);
-      for (const slot of record.slots) store.release(slot);
+      for (const slot of record.slots) store.records.release(slot);
       if (!changed) continue;
       portion.changed++;
       for (const origin of record.removers) this.reconsiderLater(origin);
@@ -179,7 +179,7 @@ export class Adopter {
     const { register } = decodeRegister(state);
     check([register.dot], bound);
     checkValue(register);
-    const slot = this.store.register(key);
+    const slot = this.store.records.register(key);
     return {
       slots: [slot],
       origin: register.dot.replica,
@@ -201,8 +201,8 @@ export class Adopter {
     checkCanonical(split.element);
     const delta = decodeElement(state);
     check(dotsOf(delta), bound);
-    const set = this.store.set(split.key);
-    const slot = this.store.element(split.key, split.element);
+    const set = this.store.records.set(split.key);
+    const slot = this.store.records.element(split.key, split.element);
     return {
       slots: [slot, set],
       origin: delta.adds[0]?.replica ?? delta.removals[0]?.by.replica,
@@ -224,7 +224,7 @@ export class Adopter {
     const { clear } = decodeSetMeta(state);
     if (clear === undefined) throw bad('a set without a clear');
     check(dotsOfClear(clear), bound);
-    const set = this.store.set(key);
+    const set = this.store.records.set(key);
     return {
       slots: [set],
       origin: [...clear.by.keys()][0],
@@ -240,7 +240,7 @@ export class Adopter {
   private counter(key: string, state: Uint8Array, bound: VersionVector): Adoptable {
     const { entries } = decodeCounter(state);
     check(dotsOfCounter({ entries }), bound);
-    const slot = this.store.counter(key);
+    const slot = this.store.records.counter(key);
     return {
       slots: [slot],
       origin: entries[0]?.dot.replica,

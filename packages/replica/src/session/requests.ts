@@ -106,7 +106,7 @@ export class Requests {
       bytes,
       plan: operations.map((operation) => this.planOf(operation)),
       idempotency,
-      result: idempotency === undefined ? undefined : this.store.result(idempotency.key),
+      result: idempotency === undefined ? undefined : this.store.records.result(idempotency.key),
       readsOnly: idempotency === undefined && operations.every(isRead),
     });
   }
@@ -198,27 +198,29 @@ export class Requests {
       case 'register.get':
       case 'register.set':
       case 'register.delete':
-        return { operation, slot: store.register(key), elements: NONE, read: undefined };
+        return { operation, slot: store.records.register(key), elements: NONE, read: undefined };
       case 'counter.get':
       case 'counter.increment':
       case 'counter.reset':
-        return { operation, slot: store.counter(key), elements: NONE, read: undefined };
+        return { operation, slot: store.records.counter(key), elements: NONE, read: undefined };
       case 'set.size':
       case 'set.clear':
       case 'set.values':
-        return { operation, slot: store.set(key), elements: NONE, read: undefined };
+        return { operation, slot: store.records.set(key), elements: NONE, read: undefined };
       case 'set.has':
         return {
           operation,
-          slot: store.set(key),
-          elements: operation.values.map((element) => store.element(key, element)),
+          slot: store.records.set(key),
+          elements: operation.values.map((element) => store.records.element(key, element)),
           read: undefined,
         };
       case 'set.update':
         return {
           operation,
-          slot: store.set(key),
-          elements: [...operation.remove, ...operation.add].map((element) => store.element(key, element)),
+          slot: store.records.set(key),
+          elements: [...operation.remove, ...operation.add].map((element) =>
+            store.records.element(key, element),
+          ),
           read: undefined,
         };
       default:
@@ -275,8 +277,8 @@ export class Requests {
     const acquired = new Set(planned.elements);
     let isLoaded = true;
     for (const value of elementsOf(planned.read)) {
-      const element = store.element(set.userKey, value);
-      if (acquired.has(element)) store.release(element);
+      const element = store.records.element(set.userKey, value);
+      if (acquired.has(element)) store.records.release(element);
       acquired.add(element);
       isLoaded &&= isKnown(element);
     }
@@ -296,11 +298,11 @@ export class Requests {
       this.store.sendWhenDurable({ type: 'failure', session, request, error }, commit);
     }
     for (const { slot, elements, read } of plan) {
-      this.store.release(slot);
-      for (const element of elements) this.store.release(element);
+      this.store.records.release(slot);
+      for (const element of elements) this.store.records.release(element);
       read?.close();
     }
-    if (waiting.result !== undefined) this.store.release(waiting.result);
+    if (waiting.result !== undefined) this.store.records.release(waiting.result);
   }
 
   private answer(waiting: WaitingTransaction, now: Now): { results: readonly Result[]; commit: number } {

@@ -12,8 +12,10 @@ import type { ScanEntry } from '../events.js';
 import { READ_ELEMENT_BYTES } from '../limits.js';
 import { clearedThrough } from '../store/apply.js';
 import { bytesText, elementRange, splitElementKey } from '../store/keyspace.js';
+import type { RangeWatch } from '../store/range-watches.js';
+import { elementId } from '../store/records.js';
 import type { SetSlot } from '../store/slot.js';
-import { elementId, type RangeWatch, type Store } from '../store/store.js';
+import type { Store } from '../store/store.js';
 import { type AnswerBudget, overloaded } from './answer-budget.js';
 
 const PAGE_ENTRIES = 4_096;

@@ -108,8 +108,8 @@ export class Compaction {
     const isStable = (dot: Dot) => covers(stable, dot);
     const slots: Slot[] = [];
     const found = entries.map(({ key }) => {
-      const slot = store.slotOf(recordKeyOfGarbage(key));
-      const set = slot instanceof ElementSlot ? store.set(slot.userKey) : undefined;
+      const slot = store.records.slotOf(recordKeyOfGarbage(key));
+      const set = slot instanceof ElementSlot ? store.records.set(slot.userKey) : undefined;
       if (slot !== undefined) slots.push(slot);
       if (set !== undefined) slots.push(set);
       return { key, slot, set };
@@ -118,7 +118,7 @@ export class Compaction {
       slots,
       run: (now) => {
         if (this.pausedBy.size > 0) {
-          for (const slot of slots) store.release(slot);
+          for (const slot of slots) store.records.release(slot);
           this.compacting = false;
           return;
         }
@@ -130,7 +130,7 @@ export class Compaction {
             store.delete(key);
           else stayed++;
         }
-        for (const slot of slots) store.release(slot);
+        for (const slot of slots) store.records.release(slot);
         store.moveHorizon(stable);
         store.whenDurable(() => then(stayed));
       },

@@ -65,7 +65,7 @@ export class Expiry {
     const { store } = this;
     store.reads.scan(dueRange(KIND.expiry, wall), store.limits.housekeepingRecords, SCAN_BYTES, (due) => {
       if (due === undefined || due.length === 0) return this.findNextExpiry();
-      const slots = due.map((entry) => store.slotOf(restOfTimedKey(entry.key)) as RegisterSlot);
+      const slots = due.map((entry) => store.records.slotOf(restOfTimedKey(entry.key)) as RegisterSlot);
       this.schedule({
         slots,
         run: () => {
@@ -73,7 +73,7 @@ export class Expiry {
             const { key } = due[index]!;
             this.expireRegister(slot, timeOfKey(key));
             store.delete(key);
-            store.release(slot);
+            store.records.release(slot);
           });
           store.whenDurable(() => {
             this.step(wall);

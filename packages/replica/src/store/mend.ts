@@ -21,7 +21,7 @@ export class Mending {
     const { housekeepingRecords } = store.limits;
     const slots = keys.slice(0, housekeepingRecords).flatMap((key) => {
       // An answer to an operation is known to nobody else.
-      const slot = key[0] === KIND.result ? undefined : store.slotOf(key);
+      const slot = key[0] === KIND.result ? undefined : store.records.slotOf(key);
       return slot === undefined ? [] : [slot];
     });
     const rest = keys.slice(housekeepingRecords);
@@ -35,7 +35,7 @@ export class Mending {
             // What came of the element while it was taken for lost was counted as new.
             if (slot instanceof ElementSlot) sets.add(slot.userKey);
           }
-          store.release(slot);
+          store.records.release(slot);
         }
         if (sets.size > 0) this.count([...sets]);
         if (rest.length > 0) store.whenDurable(() => this.start(rest));
@@ -47,7 +47,7 @@ export class Mending {
   count(keys: readonly string[]): void {
     const { store } = this;
     const { housekeepingRecords } = store.limits;
-    const slots = keys.slice(0, housekeepingRecords).map((key) => store.set(key));
+    const slots = keys.slice(0, housekeepingRecords).map((key) => store.records.set(key));
     const rest = keys.slice(housekeepingRecords);
     this.schedule({
       slots,
@@ -55,7 +55,7 @@ export class Mending {
         for (const slot of slots) {
           // One that a clear has met meanwhile is counted, or has been.
           if (slot.meta.purge === undefined) countAnew(store, slot);
-          store.release(slot);
+          store.records.release(slot);
         }
         if (rest.length > 0) store.whenDurable(() => this.count(rest));
       },

@@ -62,18 +62,18 @@ export class Purge {
 
   private step(key: string): void {
     const { store } = this;
-    const set = store.set(key);
+    const set = store.records.set(key);
     this.schedule({
       slots: [set],
       run: () => {
         const { purge, size } = set.meta;
         if (purge === undefined) {
           this.purging.delete(key);
-          store.release(set);
+          store.records.release(set);
         } else if (size === undefined) {
           this.count.run(set, (read) => {
             if (!read) return this.putOff(set);
-            store.release(set);
+            store.records.release(set);
             this.step(key);
           });
         } else {
@@ -98,7 +98,7 @@ export class Purge {
 
   /** Not again at once: what the disk cannot read now it will not read in the same moment. */
   private putOff(set: SetSlot): void {
-    this.store.release(set);
+    this.store.records.release(set);
     this.purging.delete(set.userKey);
     this.unread.add(set.userKey);
   }
@@ -107,7 +107,7 @@ export class Purge {
     const { store } = this;
     const key = set.userKey;
     const last = entries.at(-1);
-    const slots = entries.map((entry) => store.element(key, splitElementKey(entry.key).element));
+    const slots = entries.map((entry) => store.records.element(key, splitElementKey(entry.key).element));
     this.schedule({
       slots: [set, ...slots],
       run: () => {
@@ -116,8 +116,8 @@ export class Purge {
           this.purgeElements(set, slots);
           this.advance(set, last === undefined ? undefined : splitElementKey(last.key).element);
         }
-        for (const slot of slots) store.release(slot);
-        store.release(set);
+        for (const slot of slots) store.records.release(slot);
+        store.records.release(set);
         store.whenDurable(() => this.step(key));
       },
     });

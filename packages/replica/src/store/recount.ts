@@ -151,7 +151,7 @@ export class Recount implements ChangeListener {
   /** Puts into `digest` what the record counts since the newest sealed commit. */
   private damage(key: Uint8Array, changes: readonly Change[], digest: Digest, error: unknown): void {
     const { store } = this;
-    const slot = store.peek(key);
+    const slot = store.records.peek(key);
     const written = changes.findLast((change) => compareBytes(change.key, key) === 0);
     if (written !== undefined) digest.set(written.after);
     if (slot?.loaded === true && !slot.corrupt) {

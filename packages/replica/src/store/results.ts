@@ -39,14 +39,14 @@ export class Results {
         this.forgetting = false;
         return;
       }
-      const slots = due.map(({ key }) => store.result(decodeText(restOfTimedKey(key))));
+      const slots = due.map(({ key }) => store.records.result(decodeText(restOfTimedKey(key))));
       this.schedule({
         slots,
         run: () => {
           slots.forEach((slot, index) => {
             store.delete(due[index]!.key);
             this.forgetResult(slot);
-            store.release(slot);
+            store.records.release(slot);
           });
           store.whenDurable(() => this.step(time));
         },

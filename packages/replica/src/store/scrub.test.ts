@@ -220,10 +220,10 @@ describe('a scrub', () => {
   test('does not go on using what is lost, also what was in use when it was found', () => {
     const node = filled();
     const { store } = node.internals;
-    const slot = store.register('r3');
+    const slot = store.records.register('r3');
     node.store.delete(slot.key);
     scrub(node);
-    store.release(slot);
+    store.records.release(slot);
     expect(node.one(get('r3'))).toBeUndefined();
   });
 

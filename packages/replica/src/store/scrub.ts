@@ -121,7 +121,7 @@ export class Scrub {
       total.corrected += wrong;
       log.warn({ leaves: wrong, damaged }, 'the index was not that of the stored records, and is now');
       this.replaced();
-      store.readAnew();
+      store.records.readAnew();
     }
     const sets = pass.sizes.wrong;
     if (sets.length > 0) {

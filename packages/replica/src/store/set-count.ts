@@ -19,8 +19,9 @@ import type { ScanEntry } from '../events.js';
 import { clearedThrough } from './apply.js';
 import { SCAN_BYTES, type Schedule } from './job.js';
 import { bytesText, elementRange, NO_BYTES, splitElementKey } from './keyspace.js';
+import type { RangeWatch } from './range-watches.js';
 import type { SetSlot } from './slot.js';
-import type { RangeWatch, Store } from './store.js';
+import type { Store } from './store.js';
 
 /** A clear met the add of `element`, which its writer had not seen. */
 export type Survivor = (set: SetSlot, element: Uint8Array, add: Dot, now: Now) => void;

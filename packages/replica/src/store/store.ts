@@ -1,5 +1,5 @@
 /**
- * Store: the one door for change. It owns the records in memory, the commits that are forming and in flight,
+ * Store: the one door for change of the records (records.ts). It owns the commits that are forming and in flight,
  * the version vector, the clock, the log's tail and the root digest.
  *
  * Invariants
@@ -30,21 +30,11 @@ import type { Limits } from '../limits.js';
 import type { Batch, Send } from '../ready.js';
 import { Commit, type LoggedChunk } from './commit.js';
 import { IndexPages } from './index-pages.js';
-import {
-  bytesText,
-  damagedKey,
-  decodeText,
-  elementKey,
-  IDENTITY_KEY,
-  KIND,
-  logKey,
-  NO_BYTES,
-  REPLICA_KEY,
-  splitElementKey,
-  textKey,
-} from './keyspace.js';
+import { bytesText, damagedKey, IDENTITY_KEY, logKey, NO_BYTES, REPLICA_KEY } from './keyspace.js';
 import { MerkleIndex } from './merkle.js';
+import { type RangeWatch, RangeWatches } from './range-watches.js';
 import { Reads } from './reads.js';
+import { Records } from './records.js';
 import {
   decodeIdentity,
   decodeReplicaRecord,
@@ -52,16 +42,10 @@ import {
   type OriginPosition,
 } from './replica-record.js';
 import { RetentionClock } from './retention-clock.js';
-import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
-import { SlotCache, type SlotTable } from './slot-cache.js';
+import type { Slot } from './slot.js';
+import { SlotCache } from './slot-cache.js';
 import { encodeFloor, highest, restoreFloor } from './stamp-floor.js';
 import { type Moment, Views } from './views.js';
-
-/** Follows the elements of one set while a scan of it is under way: what changed meanwhile overrides what was read. */
-export interface RangeWatch {
-  readonly userKey: string;
-  readonly changes: Map<string, ElementSlot>;
-}
 
 export class Store {
   readonly self: ReplicaId;
@@ -112,10 +96,10 @@ export class Store {
   private readonly hasher = new Hasher();
   private readonly writer = new ByteWriter(4096);
   readonly reads: Reads;
+  readonly records: Records;
   readonly views: Views;
   private readonly slots: SlotCache;
-  /** By the set's key. */
-  private readonly watches = new Map<string, Set<RangeWatch>>();
+  private readonly watches = new RangeWatches();
   private forming = new Commit(1);
   private inFlight: Commit | undefined;
   private durableNumber = 0;
@@ -133,6 +117,7 @@ export class Store {
     this.clock = new HybridClock(this.self);
     this.slots = new SlotCache(limits.cacheBytesMax);
     this.reads = new Reads(this.slots, env.log);
+    this.records = new Records(this.slots, this.reads);
     this.views = new Views(this.reads, (withIndex) => this.moment(withIndex));
     this.index = new MerkleIndex(limits.indexBits);
     this.indexPages = new IndexPages(this.index);
@@ -141,93 +126,11 @@ export class Store {
 
   // Records
 
-  register(key: string): RegisterSlot {
-    const { registers } = this.slots;
-    return (
-      this.held(registers, key) ?? this.wanted(registers, new RegisterSlot(textKey(KIND.register, key), key))
-    );
-  }
-
-  set(key: string): SetSlot {
-    const { sets } = this.slots;
-    return this.held(sets, key) ?? this.wanted(sets, new SetSlot(textKey(KIND.set, key), key));
-  }
-
-  counter(key: string): CounterSlot {
-    const { counters } = this.slots;
-    return (
-      this.held(counters, key) ?? this.wanted(counters, new CounterSlot(textKey(KIND.counter, key), key))
-    );
-  }
-
-  result(id: string): ResultSlot {
-    const { results } = this.slots;
-    return this.held(results, id) ?? this.wanted(results, new ResultSlot(textKey(KIND.result, id), id));
-  }
-
-  element(key: string, element: Uint8Array): ElementSlot {
-    const { elements } = this.slots;
-    const id = elementId(key, bytesText(element));
-    const held = this.held(elements, id);
-    if (held !== undefined) return held;
-    // The operation's bytes are a view of a frame, which would be kept alive with the slot.
-    const own = elementKey(key, element);
-    return this.wanted(elements, new ElementSlot(key, own.subarray(own.length - element.length), own, id));
-  }
-
-  /** The slot of a record found by its key in the store; undefined for kinds that are no user records. */
-  slotOf(recordKey: Uint8Array): Slot | undefined {
-    switch (recordKey[0]) {
-      case KIND.register:
-        return this.register(decodeText(recordKey.subarray(1)));
-      case KIND.set:
-        return this.set(decodeText(recordKey.subarray(1)));
-      case KIND.counter:
-        return this.counter(decodeText(recordKey.subarray(1)));
-      case KIND.result:
-        return this.result(decodeText(recordKey.subarray(1)));
-      case KIND.element: {
-        const { key, element } = splitElementKey(recordKey);
-        return this.element(key, element);
-      }
-      default:
-        return undefined;
-    }
-  }
-
-  /** The slot of a record, if it is in memory: neither read nor kept. */
-  peek(recordKey: Uint8Array): Slot | undefined {
-    switch (recordKey[0]) {
-      case KIND.register:
-        return this.slots.registers.get(decodeText(recordKey.subarray(1)));
-      case KIND.set:
-        return this.slots.sets.get(decodeText(recordKey.subarray(1)));
-      case KIND.counter:
-        return this.slots.counters.get(decodeText(recordKey.subarray(1)));
-      case KIND.element: {
-        const { key, element } = splitElementKey(recordKey);
-        return this.slots.elements.get(elementId(key, bytesText(element)));
-      }
-      default:
-        return undefined;
-    }
-  }
-
   /** A damaged record has got back all that it lacked: reads of it are answered again. */
   mend(slot: Slot): void {
     if (!slot.corrupt) return;
     this.reads.mended(slot);
     this.delete(damagedKey(slot.key));
-  }
-
-  /** What is in memory is not to be trusted beyond what is stored: nobody may hold on to what was read before. */
-  readAnew(): void {
-    this.slots.outdate();
-  }
-
-  release(slot: Slot): void {
-    assert(slot.pins > 0, 'a slot is released by whom it was acquired');
-    slot.pins--;
   }
 
   /** Must be called before a slot's state is changed, with all of it loaded. */
@@ -239,28 +142,20 @@ export class Store {
       this.forming.touched.push(slot);
       this.forming.bytes += slot.bytes;
     }
-    if (this.watches.size === 0) return;
-    if (!(slot instanceof ElementSlot)) return;
-    for (const watch of this.watches.get(slot.userKey) ?? []) watch.changes.set(slot.id, slot);
+    this.watches.changed(slot);
   }
 
   /** Follows a set's elements from now on; everything not yet durable is told at once. */
   watchElements(userKey: string): RangeWatch {
-    const watch: RangeWatch = { userKey, changes: new Map() };
-    for (const commit of [this.inFlight, this.forming]) {
-      for (const slot of commit?.touched ?? []) {
-        if (slot instanceof ElementSlot && slot.userKey === userKey) watch.changes.set(slot.id, slot);
-      }
-    }
-    const watches = this.watches.get(userKey);
-    if (watches === undefined) this.watches.set(userKey, new Set([watch]));
-    else watches.add(watch);
-    return watch;
+    const commits = [this.inFlight, this.forming];
+    return this.watches.open(
+      userKey,
+      commits.flatMap((commit) => commit?.touched ?? []),
+    );
   }
 
   unwatch(watch: RangeWatch): void {
-    const watches = this.watches.get(watch.userKey);
-    if (watches?.delete(watch) === true && watches.size === 0) this.watches.delete(watch.userKey);
+    this.watches.close(watch);
   }
 
   // Changes
@@ -632,22 +527,6 @@ export class Store {
     slot.addDigest(digest, this.hasher);
     return digest;
   }
-
-  private held<S extends Slot>(table: SlotTable<S>, name: string): S | undefined {
-    const slot = this.slots.get(table, name);
-    if (slot === undefined) return undefined;
-    if ((slot.corrupt || slot.stale) && slot.pins === 0 && slot.dirty === 0) return undefined;
-    slot.pins++;
-    return slot;
-  }
-
-  private wanted<S extends Slot>(table: SlotTable<S>, slot: S): S {
-    slot.bytes = slot.key.length;
-    slot.pins = 1;
-    this.reads.load(slot);
-    this.slots.add(table, slot);
-    return slot;
-  }
 }
 
 const NOTHING: VersionVector = new Map();
@@ -657,11 +536,6 @@ function withoutPuts(deletes: Uint8Array[], puts: readonly { key: Uint8Array }[]
   if (deletes.length === 0 || puts.length === 0) return deletes;
   const put = new Set(puts.map(({ key }) => bytesText(key)));
   return deletes.filter((key) => !put.has(bytesText(key)));
-}
-
-/** Text id of an element: ids of one set share a prefix and sort like the elements' bytes. */
-export function elementId(key: string, element: string): string {
-  return `e${key.length}:${key}${element}`;
 }
 
 function valueOf(stored: StoredReplica, key: Uint8Array): Uint8Array {

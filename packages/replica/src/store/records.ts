@@ -1,0 +1,122 @@
+/**
+ * Records: those in memory, by their keys. One that is not there is made, and read from the store.
+ *
+ * Invariants
+ * - A slot that was acquired is pinned, and stays in memory until it is released.
+ * - What was found damaged, or is older than the store, is handed out to nobody who comes anew; who has it keeps it.
+ */
+import { assert } from '../assert.js';
+import { bytesText, decodeText, elementKey, KIND, splitElementKey, textKey } from './keyspace.js';
+import type { Reads } from './reads.js';
+import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
+import type { SlotCache, SlotTable } from './slot-cache.js';
+
+export class Records {
+  constructor(
+    private readonly slots: SlotCache,
+    private readonly reads: Reads,
+  ) {}
+
+  register(key: string): RegisterSlot {
+    const { registers } = this.slots;
+    return (
+      this.held(registers, key) ?? this.wanted(registers, new RegisterSlot(textKey(KIND.register, key), key))
+    );
+  }
+
+  set(key: string): SetSlot {
+    const { sets } = this.slots;
+    return this.held(sets, key) ?? this.wanted(sets, new SetSlot(textKey(KIND.set, key), key));
+  }
+
+  counter(key: string): CounterSlot {
+    const { counters } = this.slots;
+    return (
+      this.held(counters, key) ?? this.wanted(counters, new CounterSlot(textKey(KIND.counter, key), key))
+    );
+  }
+
+  result(id: string): ResultSlot {
+    const { results } = this.slots;
+    return this.held(results, id) ?? this.wanted(results, new ResultSlot(textKey(KIND.result, id), id));
+  }
+
+  element(key: string, element: Uint8Array): ElementSlot {
+    const { elements } = this.slots;
+    const id = elementId(key, bytesText(element));
+    const held = this.held(elements, id);
+    if (held !== undefined) return held;
+    // The operation's bytes are a view of a frame, which would be kept alive with the slot.
+    const own = elementKey(key, element);
+    return this.wanted(elements, new ElementSlot(key, own.subarray(own.length - element.length), own, id));
+  }
+
+  /** The slot of a record found by its key in the store; undefined for kinds that are no user records. */
+  slotOf(recordKey: Uint8Array): Slot | undefined {
+    switch (recordKey[0]) {
+      case KIND.register:
+        return this.register(decodeText(recordKey.subarray(1)));
+      case KIND.set:
+        return this.set(decodeText(recordKey.subarray(1)));
+      case KIND.counter:
+        return this.counter(decodeText(recordKey.subarray(1)));
+      case KIND.result:
+        return this.result(decodeText(recordKey.subarray(1)));
+      case KIND.element: {
+        const { key, element } = splitElementKey(recordKey);
+        return this.element(key, element);
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  /** The slot of a record, if it is in memory: neither read nor kept. */
+  peek(recordKey: Uint8Array): Slot | undefined {
+    switch (recordKey[0]) {
+      case KIND.register:
+        return this.slots.registers.get(decodeText(recordKey.subarray(1)));
+      case KIND.set:
+        return this.slots.sets.get(decodeText(recordKey.subarray(1)));
+      case KIND.counter:
+        return this.slots.counters.get(decodeText(recordKey.subarray(1)));
+      case KIND.element: {
+        const { key, element } = splitElementKey(recordKey);
+        return this.slots.elements.get(elementId(key, bytesText(element)));
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  /** What is in memory is not to be trusted beyond what is stored: nobody may hold on to what was read before. */
+  readAnew(): void {
+    this.slots.outdate();
+  }
+
+  release(slot: Slot): void {
+    assert(slot.pins > 0, 'a slot is released by whom it was acquired');
+    slot.pins--;
+  }
+
+  private held<S extends Slot>(table: SlotTable<S>, name: string): S | undefined {
+    const slot = this.slots.get(table, name);
+    if (slot === undefined) return undefined;
+    if ((slot.corrupt || slot.stale) && slot.pins === 0 && slot.dirty === 0) return undefined;
+    slot.pins++;
+    return slot;
+  }
+
+  private wanted<S extends Slot>(table: SlotTable<S>, slot: S): S {
+    slot.bytes = slot.key.length;
+    slot.pins = 1;
+    this.reads.load(slot);
+    this.slots.add(table, slot);
+    return slot;
+  }
+}
+
+/** Text id of an element: ids of one set share a prefix and sort like the elements' bytes. */
+export function elementId(key: string, element: string): string {
+  return `e${key.length}:${key}${element}`;
+}
