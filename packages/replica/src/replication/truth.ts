@@ -26,7 +26,8 @@ export class Truth {
   holdsAll(link: Link): boolean {
     const { durable } = this.store;
     if (this.isJoining(link) || link.hasForgotten) return false;
-    if (durable.size > 0 && link.said.size === 0) return link.heldOfOwn > 0;
+    // Who tells nothing may hold back what it has (Store.withholds); it tells of it later.
+    if (durable.size > 0 && link.said.size === 0) return false;
     return this.covers(link.said);
   }
 
