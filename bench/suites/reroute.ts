@@ -52,6 +52,8 @@ const VALUE_BYTES = 1_024;
 const TIMEOUT_MS = 60_000;
 /** How often B is asked whether its link is up. Milliseconds. */
 const LOOK_MS = 5;
+/** How often B is asked from whom it gets the values: a few of them come meanwhile. Milliseconds. */
+const SOURCE_LOOK_MS = 200;
 
 export async function measureReroute(options: RerouteOptions): Promise<RerouteReport> {
   const { cluster, mode } = options;
@@ -73,7 +75,12 @@ export async function measureReroute(options: RerouteOptions): Promise<RerouteRe
 
     const healedAt = performance.now();
     link.heal();
-    const relinkedMs = await probe.writingDuring(() => untilLinked(cluster, true, healedAt));
+    const relinkedMs = await probe.writingDuring(async () => {
+      const relinked = await untilLinked(cluster, true, healedAt);
+      // The detour ends what it has on its way first.
+      await untilDirect(cluster);
+      return relinked;
+    });
     const healed = await probe.measure();
 
     const after = await Scrape.of(cluster.node('b').urls.admin);
@@ -97,6 +104,24 @@ function untilLinked(cluster: Cluster, linked: boolean, since: number): Promise<
     timeoutMs: TIMEOUT_MS,
     everyMs: LOOK_MS,
   });
+}
+
+/** Until the values come to B from A itself, and no longer from C. */
+async function untilDirect(cluster: Cluster): Promise<void> {
+  const { admin } = cluster.node('b').urls;
+  let before = await Scrape.of(admin);
+  const look = async () => {
+    const after = await Scrape.of(admin);
+    const [fromA, fromC] = [receivedFrom('a', before, after), receivedFrom('c', before, after)];
+    before = after;
+    return fromA > VALUE_BYTES && fromC < VALUE_BYTES;
+  };
+  await until('writes to come from a itself', look, { timeoutMs: TIMEOUT_MS, everyMs: SOURCE_LOOK_MS });
+}
+
+/** What B received between two looks. Bytes. */
+function receivedFrom(peer: string, before: Scrape, after: Scrape): number {
+  return after.since(before, 'causeway_peer_bytes_total', { peer, direction: 'received' });
 }
 
 /** Writes at A, and what a watcher at B has seen of them. */
@@ -146,14 +171,12 @@ class Probe {
     const after = await Scrape.of(admin);
     const lags = this.arrivals.slice(first).map((at, index) => at - (this.acknowledged[first + index] ?? at));
     const ascending = lags.sort((one, other) => one - other);
-    const received = (peer: string) =>
-      after.since(before, 'causeway_peer_bytes_total', { peer, direction: 'received' });
     return {
       p50: ascending[Math.floor(ascending.length / 2)] ?? Number.NaN,
       p99: ascending[Math.floor(ascending.length * 0.99)] ?? Number.NaN,
       metricP50: 1_000 * after.quantile(0.5, before, 'causeway_replication_lag_seconds', { origin: 'a' }),
-      bytesFromA: received('a'),
-      bytesFromC: received('c'),
+      bytesFromA: receivedFrom('a', before, after),
+      bytesFromC: receivedFrom('c', before, after),
     };
   }
 

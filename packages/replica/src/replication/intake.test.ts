@@ -20,6 +20,18 @@ function reports(peer: ScriptedPeer, third: ScriptedPeer, seq: number): void {
   peer.rig.pass(501);
 }
 
+/** `third` was linked, and is reached through `peer`, which has one more of it. */
+function detour(): { node: Rig; peer: ScriptedPeer; third: ScriptedPeer } {
+  const { node, peer, third } = trio();
+  third.dials();
+  third.writes(puts('a', 1));
+  reports(peer, third, 3);
+  node.cuts(third.link);
+  expect(peer.subscriptions.at(-1)).toBe(`${third.id}>1`);
+  peer.sends(third.chunk([[puts('a', 2)]]), third.id);
+  return { node, peer, third };
+}
+
 describe('causal delivery', () => {
   test('a chunk waits for what its writer had seen', () => {
     const { node, peer, other } = trio();
@@ -152,17 +164,36 @@ describe('from whom an origin is taken', () => {
     expect(node.one(get('a'))).toBe(1);
   });
 
-  test('when its link is cut a neighbour takes over, and it takes back when the link is up again', () => {
-    const { node, peer, third } = trio();
+  test('when its link is cut a neighbour takes over, and when it is up again ends what it has on its way', () => {
+    const { node, peer, third } = detour();
     third.dials();
-    third.writes(puts('a', 1));
-    reports(peer, third, 3);
-    node.cuts(third.link);
-    expect(peer.subscriptions.at(-1)).toBe(`${third.id}>1`);
-    peer.sends(third.chunk([[puts('a', 2)]]), third.id);
-    third.dials();
-    expect(third.subscriptions).toEqual([`${third.id}>2`]);
+    node.pass(501);
+    expect(third.subscriptions).toEqual([]);
+    peer.sends(third.chunk([[puts('a', 3)]]), third.id);
+    node.pass(1);
+    expect(third.subscriptions).toEqual([]);
+    node.pass(501);
+    expect(third.subscriptions).toEqual([`${third.id}>3`]);
     expect(peer.subscriptions.at(-1)).toBe(`-${third.id}`);
+  });
+
+  test('a neighbour that brings more than it has told of ends it as well', () => {
+    const { node, peer, third } = detour();
+    peer.sends(third.chunk([[puts('a', 3)]]), third.id);
+    third.seq = 9;
+    third.dials();
+    expect(third.subscriptions).toEqual([]);
+    node.pass(501);
+    expect(third.subscriptions).toEqual([`${third.id}>3`]);
+  });
+
+  test('a neighbour that does not bring what it has is left a second after the link is up', () => {
+    const { node, third } = detour();
+    third.dials();
+    node.pass(501);
+    expect(third.subscriptions).toEqual([]);
+    node.pass(1_000);
+    expect(third.subscriptions).toEqual([`${third.id}>2`]);
   });
 
   test('a gap is answered by asking another neighbour, and then this one again', () => {

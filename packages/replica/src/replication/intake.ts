@@ -18,7 +18,7 @@ import {
   type PeerMessage,
 } from '@causeway/protocol';
 import type { Environment, Now } from '../environment.js';
-import { CAUSAL_WAIT_MS, OVERRIDE_MS } from '../limits.js';
+import { CAUSAL_WAIT_MS, DETOUR_MS, DETOUR_PAUSE_MS, OVERRIDE_MS } from '../limits.js';
 import type { Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import { acquireSlots, type ChunkApplier, type ChunkSlots } from './apply-chunk.js';
@@ -67,6 +67,10 @@ interface Inflow {
   readonly gaps: Map<ReplicaId, number>;
   /** Taken from this neighbour until then, because it sent what waits for this origin. */
   override: { source: Source; until: number } | undefined;
+  /** When chunks came last, monotonic ms. */
+  broughtAt: number;
+  /** The origin itself is linked, and yet what a detour has on its way is waited for until then, monotonic ms. */
+  detourUntil: number;
 }
 
 const GAP_RETRY_MS = 5_000;
@@ -130,6 +134,8 @@ export class Intake {
 
   linkUp(source: Source, now: Now): void {
     this.sources.set(source.replica, source);
+    const inflow = this.inflowOf(source.replica);
+    if (inflow !== undefined) inflow.detourUntil = now.monotonic + DETOUR_MS;
     this.route(now);
   }
 
@@ -266,6 +272,7 @@ export class Intake {
     }
     inflow.unapplied += bytes.length;
     inflow.received = chunk.lastSeq;
+    inflow.broughtAt = now.monotonic;
     const slots = acquireSlots(this.store, chunk);
     inflow.queue.push({ chunk, bytes, durableAt, from, receivedAt: now.monotonic, slots, loaded: false });
   }
@@ -329,6 +336,8 @@ export class Intake {
         resumed: false,
         gaps: new Map(),
         override: undefined,
+        broughtAt: Number.NEGATIVE_INFINITY,
+        detourUntil: 0,
       };
       this.inflows.set(origin, inflow);
     }
@@ -362,10 +371,17 @@ export class Intake {
       inflow.override = undefined;
     }
     const direct = usable(this.sources.get(inflow.origin));
-    if (direct !== undefined) return direct;
-    // A source that still has something for us stays: changing costs an overlap.
     const current = usable(inflow.source);
-    if (current !== undefined && seqOf(current.report(), inflow.origin) > inflow.received) return current;
+    // A source that still has something for us stays: what is under way from it would come twice.
+    const hasMore = (source: Source) => seqOf(source.report(), inflow.origin) > inflow.received;
+    if (current !== undefined) {
+      // One that has just brought something, of an origin that has more, has more under way than its report says.
+      const brings =
+        now.monotonic - inflow.broughtAt < DETOUR_PAUSE_MS && direct !== undefined && hasMore(direct);
+      const isDue = direct === undefined || now.monotonic < inflow.detourUntil;
+      if (isDue && (hasMore(current) || brings)) return current;
+    }
+    if (direct !== undefined) return direct;
     let best = current;
     for (const source of this.sources.values()) {
       if (
