@@ -425,7 +425,7 @@ export class Replica {
       versionVector: new Map(this.store.durable),
       ceiling: new Map(this.store.durableCeiling),
       digest: this.store.durableRoot.toHex(),
-      settled: this.housekeeping.isSettled(now),
+      settled: this.housekeeping.isSettled(now) && !this.reissue.hasWork,
       scrub: this.housekeeping.scrub.status(),
       conflicts: { ...this.conflictFeed.counts },
       peers: this.report.peerStatuses(now),
@@ -528,11 +528,15 @@ export class Replica {
 
   /** Goes when all that it has is known to be elsewhere. */
   private leave(): void {
-    if (!this.leaving || this.duty.readOnly || [...this.neighbours.upLinks()].length === 0 || !this.drained())
-      return;
-    this.leaving = false;
+    if (!this.leaving || this.duty.readOnly || isRetired(this.members.self)) return;
+    if ([...this.neighbours.upLinks()].length === 0 || !this.drained()) return;
     this.members.declare({ state: 'left' });
-    this.distrust('CAUSEWAY_REMOVED', describeRetirement(this.id, 'left'));
+    this.distrust('CAUSEWAY_REMOVED', describeRetirement(this.id, 'left'), this.id);
+  }
+
+  /** That it has left was among what a failed write has lost: it has yet to leave. */
+  private leaveAgain(): void {
+    if (this.leaving && !isRetired(this.members.self)) this.duty.trust(this.id, true);
   }
 
   private durableChunks(chunks: readonly LoggedChunk[], now: Now): void {
@@ -630,6 +634,7 @@ export class Replica {
     this.ownCommits.committed(seqOf(this.store.durable, this.id), now.monotonic);
     this.requests.readAgain();
     this.members.restore(records.entries);
+    this.leaveAgain();
     this.declare();
     this.housekeeping.restart(purgesOf(records));
     this.reissue.restore(records.entries);

@@ -53,7 +53,7 @@ export interface Status {
   readonly ceiling: VersionVector;
   /** Root digest, 32 hex digits. */
   readonly digest: string;
-  /** No purge and no expiry is under way. */
+  /** No purge and no expiry is under way, and nothing is left to be issued again. */
   readonly settled: boolean;
   readonly scrub: ScrubStatus;
   readonly conflicts: Readonly<Record<KeyType, number>>;

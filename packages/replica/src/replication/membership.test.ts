@@ -360,6 +360,35 @@ describe('leaving', () => {
     expect(node.ask(1, put('a', 1)).code).toBe('CAUSEWAY_REMOVED');
   });
 
+  /** It has left, and the disk has lost that. */
+  function lost() {
+    const { node, us, ap } = three();
+    for (const peer of [us, ap]) peer.acks(new Map([[node.id, 2]]));
+    node.holdWrites = true;
+    node.step({ type: 'leave' });
+    expect(node.status.reasons).toContain('removed');
+    node.failWrite();
+    node.reopen();
+    node.releaseAll();
+    return { node, us, ap };
+  }
+
+  test('is done again when the disk has lost that it was done', () => {
+    const { node, us, ap } = lost();
+    expect(node.status.reasons).toEqual(['draining']);
+    for (const peer of [us, ap]) peer.dials();
+    for (const peer of [us, ap]) peer.acks(new Map([[node.id, 2]]));
+    expect(memberOf(node, node.id)).toMatchObject({ state: 'left', finalSeq: 2 });
+    expect(node.status.reasons).toEqual(['draining', 'removed']);
+  });
+
+  test('can still be taken back when the disk has lost that it was done', () => {
+    const { node } = lost();
+    node.step({ type: 'resume' });
+    expect(memberOf(node, node.id)?.state).toBe('active');
+    expect(node.run(put('a', 1))).toHaveLength(1);
+  });
+
   test('alone is not possible, and can be taken back', () => {
     const node = new Rig();
     node.step({ type: 'leave' });

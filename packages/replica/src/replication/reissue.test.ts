@@ -71,10 +71,15 @@ describe('writes that nobody had', () => {
     wire.cut(true);
     eu.run(put('r1', 'new'), update('s1', { add: ['c'], remove: ['a'] }), increment('c1', 2));
     eu.run(put('r2', 'only here'), increment('c2', 3));
-    rejoin(pair);
+    let hasWaited = false;
+    rejoin(pair, () => {
+      hasWaited ||= !eu.status.settled;
+    });
+    expect(hasWaited).toBe(true);
     expect(eu.aside).toHaveLength(1);
     wire.runUntil(() => same(pair), 10_000);
     expect(contents(us)).toEqual(['new', 'only here', ['b', 'c'], [], 7, 3]);
+    expect(eu.status.settled).toBe(true);
   });
 
   test('leave nothing behind in the new store', () => {
