@@ -5,7 +5,7 @@ import type { Digest, ReplicaId, VersionVector } from '@causeway/crdt';
 import type { Now } from '../environment.js';
 import type { Send } from '../ready.js';
 import type { OriginPosition } from './replica-record.js';
-import type { Slot } from './slot.js';
+import { ElementSlot, type Slot } from './slot.js';
 
 /** A chunk as the log holds it and as it is sent. */
 export interface LoggedChunk {
@@ -43,7 +43,23 @@ export class Commit {
   /** Where the ceiling is above the positions after this commit; set when sealed. */
   adopting: VersionVector | undefined;
 
+  /** Touched elements by their set's key, of the first `sorted` that were touched. */
+  private readonly elements = new Map<string, ElementSlot[]>();
+  private sorted = 0;
+
   constructor(readonly number: number) {}
+
+  /** Elements of one set that were touched. All sets together cost one pass over what was touched. */
+  elementsOf(userKey: string): readonly ElementSlot[] {
+    for (; this.sorted < this.touched.length; this.sorted++) {
+      const slot = this.touched[this.sorted];
+      if (!(slot instanceof ElementSlot)) continue;
+      const others = this.elements.get(slot.userKey);
+      if (others === undefined) this.elements.set(slot.userKey, [slot]);
+      else others.push(slot);
+    }
+    return this.elements.get(userKey) ?? [];
+  }
 
   get empty(): boolean {
     return (

@@ -14,11 +14,8 @@ export class RangeWatches {
   private readonly watches = new Map<string, Set<RangeWatch>>();
 
   /** `undurable`: what has changed and a scan does not find yet. */
-  open(userKey: string, undurable: readonly Slot[]): RangeWatch {
-    const watch: RangeWatch = { userKey, changes: new Map() };
-    for (const slot of undurable) {
-      if (slot instanceof ElementSlot && slot.userKey === userKey) watch.changes.set(slot.id, slot);
-    }
+  open(userKey: string, undurable: readonly ElementSlot[]): RangeWatch {
+    const watch: RangeWatch = { userKey, changes: new Map(undurable.map((slot) => [slot.id, slot])) };
     const watches = this.watches.get(userKey);
     if (watches === undefined) this.watches.set(userKey, new Set([watch]));
     else watches.add(watch);

@@ -147,11 +147,11 @@ export class Store {
 
   /** Follows a set's elements from now on; everything not yet durable is told at once. */
   watchElements(userKey: string): RangeWatch {
-    const commits = [this.inFlight, this.forming];
-    return this.watches.open(
-      userKey,
-      commits.flatMap((commit) => commit?.touched ?? []),
-    );
+    const { inFlight, forming } = this;
+    return this.watches.open(userKey, [
+      ...(inFlight?.elementsOf(userKey) ?? []),
+      ...forming.elementsOf(userKey),
+    ]);
   }
 
   unwatch(watch: RangeWatch): void {
