@@ -40,11 +40,11 @@ const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
 /** How long a dialled node may take to open the WebSocket and greet. Milliseconds. */
 const HANDSHAKE_MS_MAX = 3000;
 /**
- * With more than this in flight the probe may have to wait behind it: on a slow line, at a node that reads no more until it
- * has answered (4,096 requests or 16 MiB under way), or at one that is busy with what it was asked and shares its cores.
+ * With more than this in flight the probe may have to wait behind it: on a slow line, or at a node that reads no more
+ * until it has answered (4,096 requests or 16 MiB under way). Both far below, for what the node counts otherwise.
  */
 const LIGHT_BYTES_MAX = 1024 * 1024;
-const LIGHT_REQUESTS_MAX = 16;
+const LIGHT_REQUESTS_MAX = 2048;
 
 /** Who the node said that it is. */
 export interface Greeting {

@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { checkConfig, type NodeConfig } from './config.js';
-import { badConfig, LATER, NAMES, nameSetting, quote, SETTINGS, variableOf } from './settings.js';
+import { badConfig, LATER, NAMES, nameSetting, notYet, quote, SETTINGS, variableOf } from './settings.js';
 
 /** Configuration of `causeway start` from its arguments and the environment. Throws CAUSEWAY_BAD_CONFIG. */
 export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): NodeConfig {
@@ -33,7 +33,7 @@ function parseFlags(args: readonly string[]): Record<string, unknown> {
   const rest = args.values();
   for (const arg of rest) {
     const [, flag = '', given] = /^--([a-z-]+)(?:=(.*))?$/s.exec(arg) ?? [];
-    if (LATER.includes(flag)) throw badConfig([`--${flag}: not implemented in this version`]);
+    if (LATER.includes(flag)) throw badConfig([notYet(`--${flag}`)]);
     const name = flag === 'config' ? flag : NAMES.find((candidate) => SETTINGS[candidate].flag === flag);
     if (name === undefined) {
       const known = [...NAMES.map((candidate) => `--${SETTINGS[candidate].flag}`), '--config'];
@@ -58,7 +58,7 @@ function readEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
   }
   for (const flag of LATER) {
     const variable = variableOf(flag);
-    if (env[variable]) throw badConfig([`${variable} (--${flag}): not implemented in this version`]);
+    if (env[variable]) throw badConfig([notYet(`${variable} (--${flag})`)]);
   }
   return options;
 }

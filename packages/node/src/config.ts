@@ -9,7 +9,7 @@ import { z } from 'zod';
 import type { ListenAddress } from './client-facing.js';
 import { formatAddress } from './listener.js';
 import { formatDuration, formatSize, parseDuration, parseSize } from './quantity.js';
-import { badConfig, camelCase, LATER, type LogLevel, NAMES, nameSetting, quote } from './settings.js';
+import { badConfig, camelCase, LATER, type LogLevel, NAMES, nameSetting, notYet, quote } from './settings.js';
 
 export interface NodeConfig {
   readonly region: string;
@@ -182,7 +182,7 @@ export function describeConfig(config: NodeConfig): Record<string, unknown> {
 function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') {
     const later = issue.keys.filter((key) => LATER.some((flag) => camelCase(flag) === key));
-    if (later.length > 0) return `${later.join(', ')}: not implemented in this version`;
+    if (later.length > 0) return notYet(later.join(', '));
     return `${issue.keys.map(quote).join(', ')}: no such setting; there are ${NAMES.join(', ')}`;
   }
   const name = issue.path[0];

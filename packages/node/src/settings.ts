@@ -94,6 +94,11 @@ export const SETTINGS: Readonly<Record<Name, Setting>> = {
  */
 export const LATER = ['tls-cert', 'tls-key', 'tls-ca', 'token-file'];
 
+/** Says that `name`, one of LATER in any spelling, is not there, and what to do instead. */
+export function notYet(name: string): string {
+  return `${name}: not implemented in this version: leave it out, and let only whom you trust reach the ports`;
+}
+
 export const NAMES = Object.keys(SETTINGS) as Name[];
 /** As messages name a setting. */
 export function nameSetting(name: Name): string {

@@ -45,6 +45,11 @@ export class Duty {
       this.fault = undefined;
   }
 
+  /** What `by` has said against the identity is taken back. */
+  retract(by: ReplicaId): void {
+    if (this.fault?.by === by) this.fault = undefined;
+  }
+
   /** Why a request is refused; undefined when it is not. */
   refusal(onlyReads: boolean): CausewayError | undefined {
     if (!this.readiness.isReady) {

@@ -536,7 +536,7 @@ export class Replica {
 
   /** That it has left was among what a failed write has lost: it has yet to leave. */
   private leaveAgain(): void {
-    if (this.leaving && !isRetired(this.members.self)) this.duty.trust(this.id, true);
+    if (this.leaving && !isRetired(this.members.self)) this.duty.retract(this.id);
   }
 
   private durableChunks(chunks: readonly LoggedChunk[], now: Now): void {

@@ -389,6 +389,21 @@ describe('leaving', () => {
     expect(node.run(put('a', 1))).toHaveLength(1);
   });
 
+  test('takes nothing back, when the disk fails, of what peers say against the identity', () => {
+    const { node, us } = three();
+    node.cuts(us.link);
+    node.passUntil(() => node.dials(us.address).length > 0);
+    us.link = node.dials(us.address).at(-1)!.link;
+    node.accepts(us.link, us.address);
+    us.greets().tells({ type: 'refuse', code: 'CAUSEWAY_DUPLICATE_IDENTITY', message: 'two nodes' });
+    expect(node.status.reasons).toContain('duplicate-identity');
+    node.holdWrites = true;
+    node.step({ type: 'leave' });
+    node.failWrite();
+    node.reopen();
+    expect(node.status.reasons).toContain('duplicate-identity');
+  });
+
   test('alone is not possible, and can be taken back', () => {
     const node = new Rig();
     node.step({ type: 'leave' });

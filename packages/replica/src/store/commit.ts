@@ -43,16 +43,16 @@ export class Commit {
   /** Where the ceiling is above the positions after this commit; set when sealed. */
   adopting: VersionVector | undefined;
 
-  /** Touched elements by their set's key, of the first `sorted` that were touched. */
+  /** Touched elements by their set's key, of the first `indexed` that were touched. */
   private readonly elements = new Map<string, ElementSlot[]>();
-  private sorted = 0;
+  private indexed = 0;
 
   constructor(readonly number: number) {}
 
   /** Elements of one set that were touched. All sets together cost one pass over what was touched. */
   elementsOf(userKey: string): readonly ElementSlot[] {
-    for (; this.sorted < this.touched.length; this.sorted++) {
-      const slot = this.touched[this.sorted];
+    for (; this.indexed < this.touched.length; this.indexed++) {
+      const slot = this.touched[this.indexed];
       if (!(slot instanceof ElementSlot)) continue;
       const others = this.elements.get(slot.userKey);
       if (others === undefined) this.elements.set(slot.userKey, [slot]);
