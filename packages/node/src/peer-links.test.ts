@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
@@ -13,6 +14,7 @@ import {
 import type { Event } from '@causeway/replica';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type ClientOptions, WebSocket } from 'ws';
+import { FrameCompressor } from './frame-compression.js';
 import { PeerLinks } from './peer-links.js';
 import { type LogLine, memoryLog } from './testing/scratch.js';
 
@@ -79,6 +81,22 @@ describe('PeerLinks', () => {
     expect(await us.event('link-message')).toMatchObject({ link: 2, message: { replica: 'eu.00000001' } });
   });
 
+  test('carry large messages in fewer bytes', async () => {
+    const eu = await start();
+    const us = await start();
+    us.links.dial(2, eu.address);
+    await us.event('link-opened');
+    const chunk = new Uint8Array(200 << 10);
+    const message: PeerMessage = { type: 'chunks', origin: hello.replica, durableAt: 0, chunks: [chunk] };
+
+    us.links.send(2, hello);
+    us.links.send(2, message);
+
+    await expect.poll(() => eu.events.length, { interval: 2 }).toBe(3);
+    expect(eu.events[2]).toEqual({ type: 'link-message', link: 1, message });
+    expect(eu.links.bytes().get(hello.replica)?.received).toBeLessThan(chunk.length / 10);
+  });
+
   test('that the replica closes end once on both sides, what was sent before having arrived', async () => {
     const eu = await start();
     const us = await start();
@@ -130,6 +148,14 @@ describe('PeerLinks', () => {
     {
       name: 'bytes that are no message',
       frame: Buffer.from([0xc1]),
+      closed: 1002,
+      code: 'CAUSEWAY_BAD_FRAME',
+    },
+    {
+      name: 'a compressed frame before the hello',
+      frame: new FrameCompressor().compress(
+        encodePeerMessage({ ...hello, address: `ws://${'a'.repeat(8_000)}` }),
+      ),
       closed: 1002,
       code: 'CAUSEWAY_BAD_FRAME',
     },
@@ -236,7 +262,7 @@ describe('PeerLinks', () => {
     const peer = await rawPeer(node);
     (Reflect.get(peer, '_socket') as Socket).pause();
     const accepted = await node.event('link-opened');
-    const chunk = new Uint8Array(1 << 20);
+    const chunk = randomBytes(1 << 20);
     const message = { type: 'chunks', origin: hello.replica, durableAt: 0, chunks: [chunk] } as const;
 
     for (let i = 0; i < 64; i += 1) node.links.send(accepted.link, message);
@@ -259,7 +285,12 @@ describe('PeerLinks', () => {
       chunks: [new Uint8Array(bytes)],
     });
     // First what fills the sockets, so that everything after it waits.
-    node.links.send(link, chunks(8 << 20));
+    node.links.send(link, {
+      type: 'chunks',
+      origin: hello.replica,
+      durableAt: 0,
+      chunks: [randomBytes(8 << 20)],
+    });
     await new Promise((resolve) => setImmediate(resolve));
     const before = arrayBufferBytes();
 

@@ -22,6 +22,7 @@ import {
 } from '@causeway/protocol';
 import type { Event, LinkId, Log } from '@causeway/replica';
 import type { ListenAddress } from './client-facing.js';
+import { decompress, FrameCompressor, isCompressed } from './frame-compression.js';
 import { answerError, closeListener, createListener, listen } from './listener.js';
 import { acceptWebSockets, type Connection, type ConnectionHandlers, dialWebSocket } from './websocket.js';
 
@@ -64,6 +65,7 @@ interface Link {
 }
 
 export class PeerLinks {
+  private readonly compressor = new FrameCompressor();
   /** The message that was encoded last. */
   private encoded: { readonly message: PeerMessage; readonly bytes: Uint8Array } | undefined;
   private readonly links = new Map<LinkId, Link>();
@@ -125,7 +127,8 @@ export class PeerLinks {
     const connection = this.links.get(id)?.connection;
     if (connection === undefined) return;
     // A commit goes to all peers that keep up as one message, which is encoded once.
-    if (this.encoded?.message !== message) this.encoded = { message, bytes: encodePeerMessage(message) };
+    if (this.encoded?.message !== message)
+      this.encoded = { message, bytes: this.compressor.compress(encodePeerMessage(message)) };
     connection.send(this.encoded.bytes);
     if (isRepair(message)) this.options.onRepair?.('sent', this.encoded.bytes.length);
   }
@@ -207,7 +210,9 @@ export class PeerLinks {
 
   private decode(link: Link, connection: Connection, bytes: Uint8Array): PeerMessage | undefined {
     try {
-      return decodePeerMessage(bytes);
+      // A stranger's words are short: nothing is unpacked for it.
+      const isPacked = link.peer !== undefined && isCompressed(bytes);
+      return decodePeerMessage(isPacked ? decompress(bytes) : bytes);
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
       this.refuse(link, connection, error);

@@ -9,7 +9,8 @@ import { damaged } from './testing/damaged.js';
 import { goldenBytes, readGolden, toHex } from './testing/golden.js';
 
 const GOLDEN_1 = readGolden('peer-messages.v1.txt');
-const GOLDEN = readGolden('peer-messages.v2.txt');
+const GOLDEN_2 = readGolden('peer-messages.v2.txt');
+const GOLDEN = readGolden('peer-messages.v3.txt');
 const WALL = 1_790_000_000_123;
 
 const members: readonly Member[] = [
@@ -34,7 +35,7 @@ const members: readonly Member[] = [
 const samples: readonly PeerMessage[] = [
   {
     type: 'hello',
-    version: 2,
+    version: 3,
     replica: EU,
     region: 'eu-west',
     start: 4_503_599_627_370_497,
@@ -83,13 +84,16 @@ const samples: readonly PeerMessage[] = [
   { type: 'bye' },
 ];
 
-test.each(samples)('version 2 is written as ever and read the same: $type', (message) => {
+test.each(samples)('version 3 is written as ever and read the same: $type', (message) => {
   expect(toHex(encodePeerMessage(message))).toBe(toHex(goldenBytes(GOLDEN, message.type)));
   expect(decodePeerMessage(goldenBytes(GOLDEN, message.type))).toEqual(message);
 });
 
-test('a node of version 1 is told that the versions differ', () => {
-  expect(() => decodePeerMessage(goldenBytes(GOLDEN_1, 'hello'))).toThrow(
+test.each([
+  { version: 1, golden: GOLDEN_1 },
+  { version: 2, golden: GOLDEN_2 },
+])('a node of version $version is told that the versions differ', ({ golden }) => {
+  expect(() => decodePeerMessage(goldenBytes(golden, 'hello'))).toThrow(
     expect.objectContaining({ code: 'CAUSEWAY_BAD_VERSION' }),
   );
 });
@@ -108,7 +112,7 @@ const messages: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.constantFrom(...samples),
   fc.record({
     type: fc.constant('hello' as const),
-    version: fc.constant(2),
+    version: fc.constant(3),
     replica: replicas,
     region: fc.constant('eu'),
     start: naturals,
@@ -184,12 +188,12 @@ test('chunks are views of the frame, no Buffers', () => {
 
 describe('refused', () => {
   test('the hello of another version, whatever follows it', () => {
-    expect(() => decodePeerMessage(encodeFrame([1, 3, { future: true }]))).toThrow(
+    expect(() => decodePeerMessage(encodeFrame([1, 4, { future: true }]))).toThrow(
       expect.objectContaining({ code: 'CAUSEWAY_BAD_VERSION' }),
     );
   });
 
-  const hello: readonly unknown[] = [1, 2, EU, 'eu-west', 1, 'ws://h:1', [], [], []];
+  const hello: readonly unknown[] = [1, 3, EU, 'eu-west', 1, 'ws://h:1', [], [], []];
   const bad = expect.objectContaining({ code: 'CAUSEWAY_BAD_FRAME' });
 
   test('nothing is wrong with the hello that these begin with', () => {

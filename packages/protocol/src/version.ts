@@ -12,7 +12,7 @@ export const CLIENT_PROTOCOL_VERSION = 1;
 
 /** Between nodes. */
 export const PEER_SUBPROTOCOL = 'causeway.replication.v1';
-export const PEER_PROTOCOL_VERSION = 2;
+export const PEER_PROTOCOL_VERSION = 3;
 
 /** First byte of every stored record. */
 export const RECORD_VERSION = 1;

@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import { brotliCompressSync } from 'node:zlib';
+import { PEER_FRAME_BYTES_MAX } from '@causeway/protocol';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decompress, FrameCompressor, isCompressed } from './frame-compression.js';
+
+/** A message is an array: what begins a MessagePack array of few fields. */
+const message = (body: Uint8Array) => Uint8Array.from([0x94, ...body]);
+
+describe('FrameCompressor', () => {
+  test('leaves what is small as it is', () => {
+    const small = message(new Uint8Array(1_000));
+
+    expect(new FrameCompressor().compress(small)).toBe(small);
+  });
+
+  test('gives back what was compressed, in fewer bytes', () => {
+    const heads = message(Buffer.from('eu-west.00000001 key:00001 '.repeat(1_000)));
+
+    const frame = new FrameCompressor().compress(heads);
+
+    expect(frame.length).toBeLessThan(heads.length / 10);
+    expect(isCompressed(frame)).toBe(true);
+    expect(Buffer.from(decompress(frame))).toEqual(Buffer.from(heads));
+  });
+
+  test('sends what does not compress as it is, and tries again after some', () => {
+    const compressor = new FrameCompressor();
+    const noise = message(randomBytes(8 << 10));
+    const even = message(new Uint8Array(8 << 10));
+
+    expect(compressor.compress(noise)).toBe(noise);
+    const after = Array.from({ length: 16 }, () => isCompressed(compressor.compress(even)));
+
+    expect(after).toEqual([...Array.from({ length: 15 }, () => false), true]);
+  });
+
+  test('keeps every message', () => {
+    const compressor = new FrameCompressor();
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), fc.integer({ min: 1, max: 400 }), (part, times) => {
+        const whole = message(Buffer.concat(Array.from({ length: times }, () => part)));
+        const frame = compressor.compress(whole);
+        expect(Buffer.from(isCompressed(frame) ? decompress(frame) : frame)).toEqual(Buffer.from(whole));
+      }),
+    );
+  });
+});
+
+describe('decompress', () => {
+  test.each([
+    { name: 'nothing', stream: Buffer.alloc(0) },
+    { name: 'no Brotli', stream: randomBytes(100) },
+    { name: 'part of a stream', stream: brotliCompressSync(randomBytes(1_000)).subarray(0, 500) },
+    {
+      name: 'more than a frame may have',
+      stream: brotliCompressSync(Buffer.alloc(PEER_FRAME_BYTES_MAX + 1)),
+    },
+  ])('refuses $name', ({ stream }) => {
+    const frame = Buffer.concat([Uint8Array.of(0xc1), stream]);
+
+    expect(() => decompress(frame)).toThrow(expect.objectContaining({ code: 'CAUSEWAY_BAD_FRAME' }));
+  });
+});
