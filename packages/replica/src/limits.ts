@@ -10,6 +10,8 @@ export interface Limits {
   readonly cacheBytesMax: number;
   /** Unapplied bytes that one subscription may have under way: what a link of 100 MB/s and 40 ms holds. The same in all nodes. */
   readonly subscriptionWindowBytes: number;
+  /** Bytes of chunks of one origin that are decoded before it is their turn: enough to read their records meanwhile. */
+  readonly arrivalsOpenBytes: number;
   /** Credit is handed back in portions of so many bytes, so that it costs few frames; well below the window. */
   readonly creditPortionBytes: number;
   /** Bytes of one read of the log for a subscriber that is behind. */
@@ -66,6 +68,7 @@ export const DEFAULT_LIMITS: Limits = {
   commitBytesMax: 1 << 20,
   cacheBytesMax: 64 << 20,
   subscriptionWindowBytes: 4 << 20,
+  arrivalsOpenBytes: 256 << 10,
   creditPortionBytes: 256 << 10,
   logReadBytes: 256 << 10,
   logFloorTransactions: 10_000,

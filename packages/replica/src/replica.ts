@@ -128,6 +128,10 @@ export class Replica {
         env.telemetry.lag(origin, seconds);
       },
       this.members,
+      (from, error) => {
+        const link = this.neighbours.linkTo(from.replica);
+        if (link === from) this.neighbours.nonsense(link, error);
+      },
     );
     this.neighbours = new Neighbours(
       this.store,

@@ -10,28 +10,12 @@
  * - Unapplied bytes are bounded by the window of each subscription: credit goes back when a chunk is durable.
  */
 import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
-import {
-  CausewayError,
-  CHUNK_BYTES_MAX,
-  type Chunk,
-  decodeChunk,
-  type PeerMessage,
-} from '@causeway/protocol';
+import { CausewayError, CHUNK_BYTES_MAX, chunkHead } from '@causeway/protocol';
 import type { Environment, Now } from '../environment.js';
 import { CAUSAL_WAIT_MS, DETOUR_MS, DETOUR_PAUSE_MS, OVERRIDE_MS } from '../limits.js';
-import type { Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
-import { acquireSlots, type ChunkApplier, type ChunkSlots } from './apply-chunk.js';
-
-/** A neighbour as the intake sees it: a link that is up. */
-export interface Source {
-  readonly replica: ReplicaId;
-  /** Newest report of the neighbour. */
-  report(): VersionVector;
-  /** Up to where it has compacted. */
-  readonly horizon: VersionVector;
-  send(message: PeerMessage): void;
-}
+import type { ChunkApplier } from './apply-chunk.js';
+import { Arrivals, type Source } from './arrivals.js';
 
 /** What is taken of origins that are retired (members.ts). */
 export interface RetiredOrigins {
@@ -40,25 +24,12 @@ export interface RetiredOrigins {
   takenUpTo(origin: ReplicaId, from: ReplicaId): number;
 }
 
-interface Pending {
-  readonly chunk: Chunk;
-  readonly bytes: Uint8Array;
-  readonly durableAt: number;
-  readonly from: Source;
-  readonly receivedAt: number;
-  readonly slots: ChunkSlots;
-  /** All of its records have been read. */
-  loaded: boolean;
-}
-
 interface Inflow {
   readonly origin: ReplicaId;
   received: number;
-  queue: Pending[];
+  readonly arrivals: Arrivals;
   source: Source | undefined;
   owed: number;
-  /** Bytes in the queue. */
-  unapplied: number;
   /** Chunks were passed over for want of room, and are to be asked for when there is some. */
   overflowed: boolean;
   /** A hole has been seen and asked for; what is still under way from behind it is passed over. */
@@ -90,6 +61,8 @@ export class Intake {
     private readonly offsetOf: (origin: ReplicaId) => number,
     private readonly onLag: (origin: ReplicaId, seconds: number) => void,
     private readonly retired: RetiredOrigins,
+    /** A neighbour has sent what is no chunk. */
+    private readonly onNonsense: (from: Source, error: CausewayError) => void,
   ) {}
 
   /** Origins that no neighbour's log reaches for us: only a repair can bring them. */
@@ -122,8 +95,8 @@ export class Intake {
   moved(now: Now): void {
     for (const inflow of this.inflows.values()) {
       const reached = seqOf(this.store.executed, inflow.origin);
-      const rest = inflow.queue.findIndex(({ chunk }) => chunk.lastSeq > reached);
-      this.drop(inflow, rest < 0 ? inflow.queue.length : rest);
+      inflow.arrivals.dropThrough(reached);
+      this.openAhead(inflow);
       if (inflow.received >= reached) continue;
       inflow.received = reached;
       inflow.gaps.clear();
@@ -177,6 +150,7 @@ export class Intake {
       }
       this.receiveChunk(inflow, from, bytes, durableAt, now);
     }
+    if (inflow !== undefined) this.openAhead(inflow);
   }
 
   gap(from: Source, origin: ReplicaId, after: number, first: number, now: Now): void {
@@ -209,9 +183,8 @@ export class Intake {
   restart(now: Now): void {
     for (const inflow of this.inflows.values()) {
       inflow.source = undefined;
-      inflow.queue = [];
+      inflow.arrivals.forget();
       inflow.owed = 0;
-      inflow.unapplied = 0;
       inflow.received = seqOf(this.store.executed, inflow.origin);
     }
     this.route(now);
@@ -219,7 +192,7 @@ export class Intake {
 
   private withhold(inflow: Inflow): void {
     if (inflow.source !== undefined) this.subscribe(inflow, undefined);
-    this.drop(inflow, inflow.queue.length);
+    inflow.arrivals.dropThrough(Number.POSITIVE_INFINITY);
     inflow.received = seqOf(this.store.executed, inflow.origin);
   }
 
@@ -230,16 +203,8 @@ export class Intake {
     return false;
   }
 
-  /** Forgets the first `count` chunks that wait. */
-  private drop(inflow: Inflow, count: number): void {
-    for (const { bytes, slots } of inflow.queue.splice(0, count)) {
-      inflow.unapplied -= bytes.length;
-      for (const transaction of slots) for (const slot of transaction) this.store.records.release(slot);
-    }
-  }
-
   private receiveChunk(inflow: Inflow, from: Source, bytes: Uint8Array, durableAt: number, now: Now): void {
-    const chunk = decodeChunk(bytes);
+    const chunk = chunkHead(bytes);
     if (chunk.origin !== inflow.origin) {
       throw new CausewayError(
         'CAUSEWAY_BAD_CHUNK',
@@ -264,45 +229,53 @@ export class Intake {
     if (chunk.lastSeq > this.retired.takenUpTo(inflow.origin, from.replica)) {
       return this.subscribe(inflow, undefined);
     }
-    if (inflow.unapplied > this.store.limits.subscriptionWindowBytes + CHUNK_BYTES_MAX) {
+    if (inflow.arrivals.bytes > this.store.limits.subscriptionWindowBytes + CHUNK_BYTES_MAX) {
       // Each new link brings a window, and a broken peer keeps to none: what waits is bounded, the rest comes again.
       inflow.resumed = true;
       inflow.overflowed = true;
       return;
     }
-    inflow.unapplied += bytes.length;
     inflow.received = chunk.lastSeq;
     inflow.broughtAt = now.monotonic;
-    const slots = acquireSlots(this.store, chunk);
-    inflow.queue.push({ chunk, bytes, durableAt, from, receivedAt: now.monotonic, slots, loaded: false });
+    const { firstSeq, lastSeq } = chunk;
+    inflow.arrivals.push({ firstSeq, lastSeq, bytes, durableAt, from, receivedAt: now.monotonic });
+  }
+
+  /** Decodes what is next. What is no chunk goes, with all behind it, and its sender is told. */
+  private openAhead(inflow: Inflow): void {
+    const { arrivals } = inflow;
+    try {
+      arrivals.openAhead();
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      const { from, firstSeq } = arrivals.dropClosed();
+      inflow.received = firstSeq - 1;
+      this.onNonsense(from, error);
+    }
   }
 
   private applyHead(inflow: Inflow, now: Now): boolean {
-    const head = inflow.queue[0];
-    if (head === undefined || !this.isReady(head)) return false;
-    inflow.queue.shift();
-    inflow.unapplied -= head.bytes.length;
-    if (inflow.overflowed && inflow.unapplied < this.store.limits.subscriptionWindowBytes) {
+    const { arrivals } = inflow;
+    const { head } = arrivals;
+    if (head === undefined || !this.covers(head.chunk.deps) || !head.isLoaded) return false;
+    const { chunk, bytes, durableAt, from, slots } = head;
+    const { origin, start, firstSeq, lastSeq, at } = chunk;
+    const after = seqOf(this.store.executed, origin);
+    this.store.logRemote({ origin, start, firstSeq, lastSeq, at, bytes, durableAt });
+    this.applier.apply(chunk, slots, after, now);
+    arrivals.shift();
+    if (inflow.overflowed && arrivals.bytes < this.store.limits.subscriptionWindowBytes) {
       this.subscribe(inflow, inflow.source);
     }
-    const { chunk, bytes, durableAt, from, slots } = head;
-    const after = seqOf(this.store.executed, chunk.origin);
-    this.store.logRemote({ ...chunk, bytes, durableAt });
-    this.applier.apply(chunk, slots, after, now);
-    for (const transaction of slots) for (const slot of transaction) this.store.records.release(slot);
+    const size = bytes.length;
     this.store.whenDurable((durable) => {
-      this.giveCredit(inflow, from, bytes.length);
+      this.giveCredit(inflow, from, size);
       // The origin's time of durability, or of the chunk where that is not known, on this node's clock.
-      const at = (durableAt === 0 ? chunk.at : durableAt) + this.offsetOf(chunk.origin);
-      this.onLag(chunk.origin, Math.max(0, durable.wall - at) / 1000);
+      const writtenAt = (durableAt === 0 ? at : durableAt) + this.offsetOf(origin);
+      this.onLag(origin, Math.max(0, durable.wall - writtenAt) / 1000);
     });
+    this.openAhead(inflow);
     return true;
-  }
-
-  private isReady(pending: Pending): boolean {
-    if (!this.covers(pending.chunk.deps)) return false;
-    pending.loaded ||= pending.slots.every((transaction) => transaction.every((slot: Slot) => slot.loaded));
-    return pending.loaded;
   }
 
   private covers(deps: VersionVector): boolean {
@@ -328,10 +301,9 @@ export class Intake {
       inflow = {
         origin,
         received: seqOf(this.store.executed, origin),
-        queue: [],
+        arrivals: new Arrivals(this.store),
         source: undefined,
         owed: 0,
-        unapplied: 0,
         overflowed: false,
         resumed: false,
         gaps: new Map(),
@@ -345,8 +317,8 @@ export class Intake {
   }
 
   /** A chunk that has waited too long for another origin has that origin taken from whoever sent the chunk. */
-  private unblock({ queue, origin }: Inflow, now: Now): void {
-    const head = queue[0];
+  private unblock({ arrivals, origin }: Inflow, now: Now): void {
+    const { head } = arrivals;
     if (head === undefined || now.monotonic - head.receivedAt < CAUSAL_WAIT_MS) return;
     if (this.sources.get(head.from.replica) !== head.from) return;
     for (const [cause, seq] of head.chunk.deps) {

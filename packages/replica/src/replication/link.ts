@@ -11,8 +11,8 @@ import type { Member, PeerMessage } from '@causeway/protocol';
 import type { Log, Now } from '../environment.js';
 import type { LinkId } from '../events.js';
 import type { Store } from '../store/store.js';
+import type { Source } from './arrivals.js';
 import type { ForkSearch } from './fork.js';
-import type { Source } from './intake.js';
 import type { Members } from './members.js';
 import { Streams } from './streams.js';
 

@@ -213,12 +213,14 @@ export class Neighbours {
       this.take(link, message, now);
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
-      this.env.log.warn(
-        { peer: link.member?.replica, code: error.code, error: error.message },
-        'a peer sent nonsense',
-      );
-      this.handshake.refuse(link, error.code, error.message);
+      this.nonsense(link, error);
     }
+  }
+
+  /** What came over the link is wrong: it is ended, unless it has ended already. */
+  nonsense(link: Link, { code, message }: CausewayError): void {
+    this.env.log.warn({ peer: link.member?.replica, code, error: message }, 'a peer sent nonsense');
+    if (this.links.get(link.id) === link) this.handshake.refuse(link, code, message);
   }
 
   /** Time has passed. */
