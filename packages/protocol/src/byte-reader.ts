@@ -22,6 +22,11 @@ export class ByteReader {
     this.#end = Math.min(end, bytes.length);
   }
 
+  /** The array that is read. */
+  get source(): Uint8Array {
+    return this.#bytes;
+  }
+
   /** Offset of the next byte, counted from the start of the array. */
   get position(): number {
     return this.#at;
@@ -141,6 +146,11 @@ export class ByteReader {
   raw(count: number): Uint8Array {
     const at = this.#take(count);
     return this.#bytes.subarray(at, at + count);
+  }
+
+  /** Goes over the next `count` bytes. */
+  pass(count: number): void {
+    this.#take(count);
   }
 
   /** Throws unless everything was read. */

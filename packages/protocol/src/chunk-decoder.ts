@@ -1,7 +1,15 @@
 /**
  * Decoder of chunks (chunk.ts): every field is checked once, here, and trusted after.
  */
-import { compareDots, type Dot, LOGICAL_MAX, PHYSICAL_MAX, type ReplicaId, type Stamp } from '@causeway/crdt';
+import {
+  compareDots,
+  type Dot,
+  LOGICAL_MAX,
+  PHYSICAL_MAX,
+  type ReplicaId,
+  type Stamp,
+  type VersionVector,
+} from '@causeway/crdt';
 import { ByteReader } from './byte-reader.js';
 import { checkCanonical } from './check-canonical.js';
 import { checksum } from './checksum.js';
@@ -30,10 +38,15 @@ import { readReplica, readVersionVector } from './replica-ids.js';
 import { CHUNK_VERSION } from './version.js';
 
 const CHECKSUM_BYTES = 4;
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** Origin and place of a chunk, for who hands it on. Neither checksum nor records are looked at. */
 export function chunkHead(bytes: Uint8Array): ChunkHead {
-  return refusing(() => readHead(new ByteReader(bytes), bytes));
+  try {
+    return readHead(new ByteReader(bytes), bytes);
+  } catch (cause) {
+    throw malformed(cause);
+  }
 }
 
 /**
@@ -41,24 +54,24 @@ export function chunkHead(bytes: Uint8Array): ChunkHead {
  * makes. O(bytes) in time and memory.
  */
 export function decodeChunk(bytes: Uint8Array): Chunk {
-  return refusing(() => new ChunkDecoder(bytes).chunk());
+  try {
+    return decoder.decode(bytes);
+  } catch (cause) {
+    throw malformed(cause);
+  }
 }
 
 /** Whether the bytes are what a ChunkWriter once made, by their checksum, without decoding them. */
 export function isChunkWhole(bytes: Uint8Array): boolean {
   if (bytes.length < CHECKSUM_BYTES) return false;
   const end = bytes.length - CHECKSUM_BYTES;
-  return checksum(bytes, 0, 0, end) === new ByteReader(bytes, end).u32le();
+  return checksum(bytes, 0, 0, end) === checksumOf(bytes, end);
 }
 
 /** A stranger's chunk has one error, whichever field is wrong. */
-function refusing<T>(decode: () => T): T {
-  try {
-    return decode();
-  } catch (cause) {
-    if (!(cause instanceof CausewayError) || cause.code === 'CAUSEWAY_BAD_CHUNK') throw cause;
-    throw new CausewayError('CAUSEWAY_BAD_CHUNK', `a chunk is malformed: ${cause.message}`, { cause });
-  }
+function malformed(cause: unknown): unknown {
+  if (!(cause instanceof CausewayError) || cause.code === 'CAUSEWAY_BAD_CHUNK') return cause;
+  return new CausewayError('CAUSEWAY_BAD_CHUNK', `a chunk is malformed: ${cause.message}`, { cause });
 }
 
 function readHead(reader: ByteReader, bytes: Uint8Array): ChunkHead {
@@ -73,10 +86,21 @@ function readHead(reader: ByteReader, bytes: Uint8Array): ChunkHead {
   return { origin, start, firstSeq, lastSeq, at };
 }
 
+/** What the chunks before this one had seen: those of one origin follow each other, and most have seen the same. */
+interface Deps {
+  readonly vector: VersionVector;
+  /** The replicas that dots name by index. The first is the origin, which is set for each chunk. */
+  readonly replicas: ReplicaId[];
+  /** Up to where they were seen. */
+  readonly seen: number[];
+  /** What all of that was read from. */
+  readonly bytes: Uint8Array;
+}
+
 class ChunkDecoder {
-  readonly #bytes: Uint8Array;
-  readonly #reader: ByteReader;
-  /** The replicas that dots name by index, and up to where they were seen. The first is the origin. */
+  #bytes: Uint8Array = NO_BYTES;
+  #reader = new ByteReader(NO_BYTES);
+  #deps: Deps = { vector: new Map(), replicas: [], seen: [], bytes: NO_BYTES };
   #replicas: ReplicaId[] = [];
   #seen: number[] = [];
   #items = 0;
@@ -84,37 +108,61 @@ class ChunkDecoder {
   #logical = -1;
   #seq = 0;
 
-  constructor(bytes: Uint8Array) {
+  decode(source: Uint8Array): Chunk {
     // Views of a Buffer would be Buffers, of which slice() is no copy.
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#reader = new ByteReader(this.#bytes, 0, Math.max(0, bytes.length - CHECKSUM_BYTES));
-  }
-
-  chunk(): Chunk {
-    const bytes = this.#bytes;
-    const reader = this.#reader;
-    const head = readHead(reader, bytes);
-    const sum = new ByteReader(bytes, bytes.length - CHECKSUM_BYTES).u32le();
-    if (checksum(bytes, 0, 0, bytes.length - CHECKSUM_BYTES) !== sum)
+    const bytes =
+      source.constructor === Uint8Array
+        ? source
+        : new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+    const end = Math.max(0, bytes.length - CHECKSUM_BYTES);
+    const reader = new ByteReader(bytes, 0, end);
+    this.#bytes = bytes;
+    this.#reader = reader;
+    const { origin, start, firstSeq, lastSeq, at } = readHead(reader, bytes);
+    if (checksum(bytes, 0, 0, end) !== checksumOf(bytes, end))
       throw bad('a chunk does not match its checksum');
-    const deps = readVersionVector(reader);
-    if (deps.has(head.origin)) throw bad('deps that name the origin');
-    this.#replicas = [head.origin, ...deps.keys()];
-    this.#seen = [0, ...deps.values()];
-    this.#physical = head.at;
-    const transactions: (readonly RecordDelta[])[] = [];
-    for (this.#seq = head.firstSeq; this.#seq <= head.lastSeq; this.#seq++) {
-      this.#seen[0] = this.#seq - 1;
-      transactions.push(this.#transaction());
-    }
+    const deps = this.#readDeps(origin);
+    this.#items = 0;
+    this.#physical = at;
+    this.#logical = -1;
+    const first = this.#transaction(firstSeq);
+    const transactions = [first];
+    for (let seq = firstSeq + 1; seq <= lastSeq; seq++) transactions.push(this.#transaction(seq));
     reader.done();
-    return { ...head, deps, transactions };
+    this.#bytes = NO_BYTES;
+    return { origin, start, firstSeq, lastSeq, at, deps, transactions };
   }
 
-  #transaction(): readonly RecordDelta[] {
+  #readDeps(origin: ReplicaId): VersionVector {
+    const reader = this.#reader;
+    const from = reader.position;
+    let deps = this.#deps;
+    // One vector has one encoding, which tells its own end: what begins with the same bytes is the same.
+    if (deps.bytes.length > 0 && startsWith(this.#bytes, from, deps.bytes)) {
+      reader.pass(deps.bytes.length);
+    } else {
+      const vector = readVersionVector(reader);
+      deps = {
+        vector,
+        replicas: [origin, ...vector.keys()],
+        seen: [0, ...vector.values()],
+        bytes: this.#bytes.slice(from, reader.position),
+      };
+      this.#deps = deps;
+    }
+    if (deps.vector.has(origin)) throw bad('deps that name the origin');
+    this.#replicas = deps.replicas;
+    this.#seen = deps.seen;
+    this.#replicas[0] = origin;
+    return deps.vector;
+  }
+
+  #transaction(seq: number): readonly RecordDelta[] {
+    this.#seq = seq;
+    this.#seen[0] = seq - 1;
     const count = this.#count();
-    const records: RecordDelta[] = [];
-    for (let i = 0; i < count; i++) records.push(this.#record());
+    const records = [this.#record()];
+    for (let i = 1; i < count; i++) records.push(this.#record());
     return records;
   }
 
@@ -236,6 +284,19 @@ class ChunkDecoder {
     checkCanonical(value);
     return value;
   }
+}
+
+/** One for all chunks, since most are small, and decoded one after the other. */
+const decoder = new ChunkDecoder();
+
+/** The checksum that stands at `at`; of bytes that are too few to hold one it matches none. */
+function checksumOf(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}
+
+function startsWith(bytes: Uint8Array, from: number, prefix: Uint8Array): boolean {
+  for (let i = 0; i < prefix.length; i++) if (bytes[from + i] !== prefix[i]) return false;
+  return true;
 }
 
 function bad(message: string): CausewayError {

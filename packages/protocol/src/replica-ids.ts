@@ -43,11 +43,18 @@ export function writeReplica(writer: ByteWriter, replica: ReplicaId): void {
 
 /** Throws CAUSEWAY_CORRUPT if what follows is no replica id. */
 export function readReplica(reader: ByteReader): ReplicaId {
-  return checkReplica(reader.raw(reader.u8()));
+  const length = reader.u8();
+  const start = reader.position;
+  reader.pass(length);
+  return replicaAt(reader.source, start, start + length);
 }
 
 export function checkReplica(ascii: Uint8Array): ReplicaId {
-  const replica = internReplicaId(ascii, 0, ascii.length);
+  return replicaAt(ascii, 0, ascii.length);
+}
+
+function replicaAt(bytes: Uint8Array, start: number, end: number): ReplicaId {
+  const replica = internReplicaId(bytes, start, end);
   if (replica === undefined) throw new CausewayError('CAUSEWAY_CORRUPT', 'not a replica id');
   return replica;
 }

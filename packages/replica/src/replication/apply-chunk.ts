@@ -27,6 +27,9 @@ export type ChunkSlots = readonly (readonly Slot[])[];
 /** Acquires what `applyChunk` needs; released by whoever called. */
 export function acquireSlots(store: Store, chunk: Chunk): ChunkSlots {
   return chunk.transactions.map((records) => {
+    const [only] = records;
+    // Spelled out, since most are of this kind.
+    if (records.length === 1 && only?.type === 'register') return [store.records.register(only.key)];
     const slots: Slot[] = [];
     for (const record of records) {
       switch (record.type) {

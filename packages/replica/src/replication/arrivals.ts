@@ -10,8 +10,10 @@
  * - Whoever is open has its slots pinned; they are released when it leaves, on whichever way.
  */
 import type { ReplicaId, VersionVector } from '@causeway/crdt';
-import { type Chunk, decodeChunk, type PeerMessage } from '@causeway/protocol';
+import { type Chunk, type ChunkHead, decodeChunk, type PeerMessage } from '@causeway/protocol';
 import { assert } from '../assert.js';
+import type { LoggedChunk } from '../store/commit.js';
+import type { Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import { acquireSlots, type ChunkSlots } from './apply-chunk.js';
 
@@ -25,38 +27,46 @@ export interface Source {
   send(message: PeerMessage): void;
 }
 
-export interface Arrival {
+/** A chunk on its way from the link to the log. */
+export class Arrival implements LoggedChunk {
+  readonly origin: ReplicaId;
+  readonly start: number;
   readonly firstSeq: number;
   readonly lastSeq: number;
-  readonly bytes: Uint8Array;
-  readonly durableAt: number;
-  readonly from: Source;
-  /** Monotonic ms. */
-  readonly receivedAt: number;
-}
-
-export class OpenArrival {
+  readonly at: number;
+  /** While it is open. */
+  content: { readonly chunk: Chunk; readonly slots: ChunkSlots } | undefined;
   private loaded = false;
 
   constructor(
-    readonly lastSeq: number,
+    head: ChunkHead,
     readonly bytes: Uint8Array,
     readonly durableAt: number,
     readonly from: Source,
+    /** Monotonic ms. */
     readonly receivedAt: number,
-    readonly chunk: Chunk,
-    readonly slots: ChunkSlots,
-  ) {}
+  ) {
+    this.origin = head.origin;
+    this.start = head.start;
+    this.firstSeq = head.firstSeq;
+    this.lastSeq = head.lastSeq;
+    this.at = head.at;
+  }
 
   /** All of its records have been read. */
   get isLoaded(): boolean {
-    this.loaded ||= this.slots.every((transaction) => transaction.every((slot) => slot.loaded));
+    this.loaded ||= this.content?.slots.every(areLoaded) === true;
     return this.loaded;
   }
 }
 
+function areLoaded(slots: readonly Slot[]): boolean {
+  for (const slot of slots) if (!slot.loaded) return false;
+  return true;
+}
+
 export class Arrivals {
-  private open: OpenArrival[] = [];
+  private open: Arrival[] = [];
   private closed: Arrival[] = [];
   /** First of `closed` that is not open yet: large arrays are not shifted. */
   private next = 0;
@@ -66,7 +76,7 @@ export class Arrivals {
 
   constructor(private readonly store: Store) {}
 
-  get head(): OpenArrival | undefined {
+  get head(): Arrival | undefined {
     return this.open[0];
   }
 
@@ -80,11 +90,11 @@ export class Arrivals {
   openAhead(): void {
     const { arrivalsOpenBytes } = this.store.limits;
     while (this.next < this.closed.length && (this.open.length === 0 || this.openBytes < arrivalsOpenBytes)) {
-      const { lastSeq, bytes, durableAt, from, receivedAt } = this.closed[this.next]!;
-      const chunk = decodeChunk(bytes);
-      const slots = acquireSlots(this.store, chunk);
-      this.open.push(new OpenArrival(lastSeq, bytes, durableAt, from, receivedAt, chunk, slots));
-      this.openBytes += bytes.length;
+      const arrival = this.closed[this.next]!;
+      const chunk = decodeChunk(arrival.bytes);
+      arrival.content = { chunk, slots: acquireSlots(this.store, chunk) };
+      this.open.push(arrival);
+      this.openBytes += arrival.bytes.length;
       this.next++;
     }
     if (this.next === this.closed.length) this.closed = [];
@@ -129,10 +139,14 @@ export class Arrivals {
     this.next = this.openBytes = this.bytes = 0;
   }
 
-  private leave({ bytes, slots }: OpenArrival): void {
+  private leave(arrival: Arrival): void {
+    const { bytes, content } = arrival;
     this.bytes -= bytes.length;
     this.openBytes -= bytes.length;
-    for (const transaction of slots) for (const slot of transaction) this.store.records.release(slot);
+    for (const transaction of content?.slots ?? [])
+      for (const slot of transaction) this.store.records.release(slot);
+    // It lives on until it is durable.
+    arrival.content = undefined;
   }
 }
 

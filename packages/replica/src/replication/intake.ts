@@ -15,7 +15,7 @@ import type { Environment, Now } from '../environment.js';
 import { CAUSAL_WAIT_MS, DETOUR_MS, DETOUR_PAUSE_MS, OVERRIDE_MS } from '../limits.js';
 import type { Store } from '../store/store.js';
 import type { ChunkApplier } from './apply-chunk.js';
-import { Arrivals, type Source } from './arrivals.js';
+import { Arrival, Arrivals, type Source } from './arrivals.js';
 
 /** What is taken of origins that are retired (members.ts). */
 export interface RetiredOrigins {
@@ -237,8 +237,7 @@ export class Intake {
     }
     inflow.received = chunk.lastSeq;
     inflow.broughtAt = now.monotonic;
-    const { firstSeq, lastSeq } = chunk;
-    inflow.arrivals.push({ firstSeq, lastSeq, bytes, durableAt, from, receivedAt: now.monotonic });
+    inflow.arrivals.push(new Arrival(chunk, bytes, durableAt, from, now.monotonic));
   }
 
   /** Decodes what is next. What is no chunk goes, with all behind it, and its sender is told. */
@@ -257,25 +256,25 @@ export class Intake {
   private applyHead(inflow: Inflow, now: Now): boolean {
     const { arrivals } = inflow;
     const { head } = arrivals;
-    if (head === undefined || !this.covers(head.chunk.deps) || !head.isLoaded) return false;
-    const { chunk, bytes, durableAt, from, slots } = head;
-    const { origin, start, firstSeq, lastSeq, at } = chunk;
-    const after = seqOf(this.store.executed, origin);
-    this.store.logRemote({ origin, start, firstSeq, lastSeq, at, bytes, durableAt });
+    if (head?.content === undefined || !this.covers(head.content.chunk.deps) || !head.isLoaded) return false;
+    const { chunk, slots } = head.content;
+    const after = seqOf(this.store.executed, head.origin);
+    this.store.logRemote(head);
     this.applier.apply(chunk, slots, after, now);
     arrivals.shift();
     if (inflow.overflowed && arrivals.bytes < this.store.limits.subscriptionWindowBytes) {
       this.subscribe(inflow, inflow.source);
     }
-    const size = bytes.length;
-    this.store.whenDurable((durable) => {
-      this.giveCredit(inflow, from, size);
-      // The origin's time of durability, or of the chunk where that is not known, on this node's clock.
-      const writtenAt = (durableAt === 0 ? at : durableAt) + this.offsetOf(origin);
-      this.onLag(origin, Math.max(0, durable.wall - writtenAt) / 1000);
-    });
+    this.store.whenDurable((durable) => this.durable(inflow, head, durable));
     this.openAhead(inflow);
     return true;
+  }
+
+  private durable(inflow: Inflow, { origin, from, bytes, durableAt, at }: Arrival, now: Now): void {
+    this.giveCredit(inflow, from, bytes.length);
+    // The origin's time of durability, or of the chunk where that is not known, on this node's clock.
+    const writtenAt = (durableAt === 0 ? at : durableAt) + this.offsetOf(origin);
+    this.onLag(origin, Math.max(0, now.wall - writtenAt) / 1000);
   }
 
   private covers(deps: VersionVector): boolean {
@@ -321,7 +320,7 @@ export class Intake {
     const { head } = arrivals;
     if (head === undefined || now.monotonic - head.receivedAt < CAUSAL_WAIT_MS) return;
     if (this.sources.get(head.from.replica) !== head.from) return;
-    for (const [cause, seq] of head.chunk.deps) {
+    for (const [cause, seq] of head.content?.chunk.deps ?? NOTHING) {
       if (cause === origin || seqOf(this.store.executed, cause) >= seq) continue;
       const inflow = this.inflowOf(cause);
       if (inflow === undefined || inflow.received >= seq || inflow.override !== undefined) continue;

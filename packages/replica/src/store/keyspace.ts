@@ -25,7 +25,7 @@
  */
 
 import type { Dot, ReplicaId } from '@causeway/crdt';
-import { ByteReader, ByteWriter } from '@causeway/protocol';
+import { ByteReader } from '@causeway/protocol';
 
 export const KIND = {
   register: 0x72,
@@ -202,20 +202,30 @@ export function decodeText(bytes: Uint8Array): string {
 }
 
 function timedKey(kind: number, at: number, rest: Uint8Array): Uint8Array {
-  const writer = new ByteWriter(9 + rest.length);
-  writer.u8(kind);
-  writer.u64be(at);
-  writer.raw(rest);
-  return writer.finish();
+  const key = new Uint8Array(9 + rest.length);
+  key[0] = kind;
+  writeU64(key, 1, at);
+  key.set(rest, 9);
+  return key;
 }
 
 function originKey(kind: number, origin: ReplicaId, seq: number): Uint8Array {
-  const writer = new ByteWriter(2 + origin.length + 8);
-  writer.u8(kind);
-  writer.u8(origin.length);
-  for (let i = 0; i < origin.length; i++) writer.u8(origin.charCodeAt(i));
-  writer.u64be(seq);
-  return writer.finish();
+  const { length } = origin;
+  const key = new Uint8Array(2 + length + 8);
+  key[0] = kind;
+  key[1] = length;
+  for (let i = 0; i < length; i++) key[2 + i] = origin.charCodeAt(i);
+  writeU64(key, 2 + length, seq);
+  return key;
+}
+
+/** Big-endian, so that keys sort by it. */
+function writeU64(key: Uint8Array, at: number, value: number): void {
+  const high = Math.floor(value / 0x1_0000_0000);
+  for (let i = 0; i < 4; i++) {
+    key[at + i] = high >>> (24 - 8 * i);
+    key[at + 4 + i] = value >>> (24 - 8 * i);
+  }
 }
 
 /** Smallest key above every key with the prefix. */
