@@ -127,7 +127,8 @@ export const HANDSHAKE_TIMEOUT_MS = 3_000;
 /** Messages that are held while a handshake looks something up. */
 export const HELD_MESSAGES_MAX = 1_000;
 export const REDIAL_MIN_MS = 50;
-export const REDIAL_MAX_MS = 500;
+/** How long a link that works again is not noticed, at most and by a quarter; four dials a second of a region that is down. */
+export const REDIAL_MAX_MS = 250;
 /** After a refusal, which only an operator can mend. */
 export const REFUSED_REDIAL_MS = 5_000;
 /** So often a copy is told that its original lives before it believes that: a link of a dead process may look alive once. */
@@ -137,7 +138,7 @@ export const ACK_DELAY_MS = 2;
 /** A chunk that waits this long for another origin's has that origin taken from its sender. */
 export const CAUSAL_WAIT_MS = 1_000;
 /** What a detour has on its way is taken from it for so long after the origin itself is linked again. */
-export const DETOUR_MS = 1_000;
+export const DETOUR_MS = 3_000;
 /** A detour that has brought nothing for so long has nothing on its way. */
 export const DETOUR_PAUSE_MS = 200;
 /** How long such an override holds. */

@@ -2,8 +2,9 @@
  * Handshake: who stands at the other end of a link, and whether the two may speak.
  *
  * Invariants
- * - Of two links to one replica the one dialled by the smaller id stays; of two dialled by the same side the
- *   newer one, since its dialler knows the older one for dead.
+ * - Of two links to one replica, dialled by either side, the one whose hello came first to the smaller id stays: it alone
+ *   decides, or each might close what the other keeps. Of two dialled by the same side the newer one stays, since its
+ *   dialler knows the older one for dead.
  * - Nothing is served to a replica that is not stored among the members.
  * - A dot never names two writes: a peer that knows more of this replica than it has itself, or another start at
  *   the same seq, shows that this directory was rolled back (amnesia); two starts of one identity at a time are a
@@ -188,16 +189,16 @@ export class Handshake {
     return true;
   }
 
-  /** Closes whichever of two links to one replica has to go. */
+  /**
+   * Closes whichever of two links to one replica has to go. Where the peer decides both go on: it says `heard` on one alone.
+   */
   private mayLinkStay(link: Link, replica: ReplicaId, now: Now): boolean {
-    const dialledBySmaller = (candidate: Link) =>
-      (candidate.address !== undefined) === this.store.self < replica;
     for (const other of [...this.table.links.values()]) {
       if (other === link || other.member?.replica !== replica) continue;
-      const sameSide = (other.address === undefined) === (link.address === undefined);
-      if (sameSide || dialledBySmaller(link)) {
+      const isSameSide = (other.address === undefined) === (link.address === undefined);
+      if (isSameSide) {
         this.table.end(other, 'replaced by another link', now);
-      } else {
+      } else if (this.store.self < replica) {
         this.table.end(link, 'another link stands', now);
         return false;
       }
@@ -386,6 +387,9 @@ export class Handshake {
   /** Up is a link on which both sides have said what they know, and what this side heard is sound. */
   private raise(link: Link, now: Now): void {
     if (!link.told || !link.sound || this.table.links.get(link.id) !== link) return;
+    // The peer has lost it, or it would not have let this one come so far.
+    const before = this.table.up.get(link.replica);
+    if (before !== undefined && before !== link) this.table.end(before, 'replaced by another link', now);
     link.state = 'up';
     if (this.trust.knows(link)) this.store.growsFrom = 0;
     this.table.raised(link, now);

@@ -324,6 +324,8 @@ export class Intake {
       if (cause === origin || seqOf(this.store.executed, cause) >= seq) continue;
       const inflow = this.inflowOf(cause);
       if (inflow === undefined || inflow.received >= seq || inflow.override !== undefined) continue;
+      // Of what comes already more would come twice.
+      if (now.monotonic - inflow.broughtAt < CAUSAL_WAIT_MS) continue;
       inflow.override = { source: head.from, until: now.monotonic + OVERRIDE_MS };
     }
   }

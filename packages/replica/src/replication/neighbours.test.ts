@@ -215,15 +215,16 @@ describe('one identity, two nodes', () => {
   });
 });
 
-describe('of two links to one replica the one that the smaller id dialled stays', () => {
-  const cases = ['ap', 'us'].flatMap((region) =>
-    ['theirs first', 'mine first'].map((order) => ({
-      region,
-      order,
-      want: 'eu' < region ? 'mine' : 'theirs',
-    })),
-  );
-  test.each(cases)('peer $region, $order: $want', ({ region, order, want }) => {
+describe('of two links to one replica', () => {
+  const cases = [
+    // The node decides: the first stays.
+    { region: 'us', turns: ['theirs', 'mine'], want: 'theirs' },
+    { region: 'us', turns: ['mine', 'theirs'], want: 'mine' },
+    // The peer does: it says heard on the second because it has lost the first.
+    { region: 'ap', turns: ['theirs', 'mine'], want: 'mine' },
+    { region: 'ap', turns: ['mine', 'theirs'], want: 'theirs' },
+  ] as const;
+  test.each(cases)('peer $region, opened in the order $turns: $want stays', ({ region, turns, want }) => {
     const node = new Rig({ seeds: [`ws://${region}`] });
     const links = { mine: 0, theirs: 0 };
     const peer = new ScriptedPeer(node, region);
@@ -235,7 +236,6 @@ describe('of two links to one replica the one that the smaller id dialled stays'
         links.theirs = peer.dials().link;
       },
     };
-    const turns = order === 'mine first' ? (['mine', 'theirs'] as const) : (['theirs', 'mine'] as const);
     for (const turn of turns) open[turn]();
     expect([node.isOpen(links.mine), node.isOpen(links.theirs)]).toEqual([
       want === 'mine',
@@ -245,23 +245,39 @@ describe('of two links to one replica the one that the smaller id dialled stays'
     const dials = node.dials().length;
     for (let i = 0; i < 5; i++) {
       node.pass(400);
-      peer.link = links[want as 'mine'];
+      peer.link = links[want];
       peer.gossips();
     }
     expect(node.dials()).toHaveLength(dials);
   });
 
-  test('both in their handshake: one is left', () => {
-    const node = new Rig({ seeds: ['ws://us'] });
+  const bothGreet = (region: string) => {
+    const node = new Rig({ seeds: [`ws://${region}`] });
     const dial = node.dials()[0]!;
-    const peer = new ScriptedPeer(node, 'us');
+    const peer = new ScriptedPeer(node, region);
     const theirs = node.opens();
     node.accepts(dial.link, dial.address);
     peer.link = theirs;
     peer.greets();
     peer.link = dial.link;
     peer.greets();
-    expect([node.isOpen(theirs), node.isOpen(dial.link)]).toEqual([false, true]);
+    return { node, peer, theirs, mine: dial.link };
+  };
+
+  test('both in their handshake, and the node has the smaller id: the second is closed', () => {
+    const { node, theirs, mine } = bothGreet('us');
+    expect([node.isOpen(theirs), node.isOpen(mine)]).toEqual([true, false]);
+  });
+
+  test('both in their handshake, and the peer has the smaller id: it goes on with which it likes', () => {
+    const { node, peer, theirs, mine } = bothGreet('ap');
+    expect([node.isOpen(theirs), node.isOpen(mine)]).toEqual([true, true]);
+    expect(stateOf(node, peer)).not.toBe('connected');
+    peer.link = mine;
+    peer.tells({ type: 'heard', seq: 0, start: 0, versionVector: new Map() });
+    expect(stateOf(node, peer)).toBe('connected');
+    node.cuts(theirs);
+    expect(stateOf(node, peer)).toBe('connected');
   });
 
   test('a new one from the same side takes the place of the old one, which its dialler knows for dead', () => {
