@@ -16,6 +16,7 @@ import { CAUSAL_WAIT_MS, DETOUR_MS, DETOUR_PAUSE_MS, OVERRIDE_MS } from '../limi
 import type { Store } from '../store/store.js';
 import type { ChunkApplier } from './apply-chunk.js';
 import { Arrival, Arrivals, type Source } from './arrivals.js';
+import { hasPart } from './repair-session.js';
 
 /** What is taken of origins that are retired (members.ts). */
 export interface RetiredOrigins {
@@ -196,10 +197,15 @@ export class Intake {
     inflow.received = seqOf(this.store.executed, inflow.origin);
   }
 
-  /** There is nothing of it here, and a neighbour has compacted some: with part of it removed things would come back. */
+  /**
+   * There is nothing of it here, and a neighbour has compacted some: with part of it removed things would come back. Who
+   * joins and has part of that neighbour's history already can have the rest by streams alone.
+   */
   private needsRepair({ origin }: Inflow): boolean {
-    if (seqOf(this.store.executed, origin) > 0) return false;
-    for (const { horizon } of this.sources.values()) if (seqOf(horizon, origin) > 0) return true;
+    const { executed, wasReady } = this.store;
+    if (seqOf(executed, origin) > 0) return false;
+    for (const { horizon } of this.sources.values())
+      if (seqOf(horizon, origin) > 0 && (wasReady || !hasPart(executed, horizon))) return true;
     return false;
   }
 

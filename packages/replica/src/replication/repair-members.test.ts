@@ -1,8 +1,10 @@
 /** Repairs that meet members which came late, go, or do not keep to the bounds. */
+import type { VersionVector } from '@causeway/crdt';
 import { describe, expect, test } from 'vitest';
 import { KIND } from '../store/keyspace.js';
-import { add, count, del, get, increment, put } from '../testing/operations.js';
+import { add, count, del, get, increment, put, remove, reset, values } from '../testing/operations.js';
 import { Rig } from '../testing/rig.js';
+import { puts, ScriptedPeer } from '../testing/scripted-peer.js';
 import { Wires } from '../testing/wires.js';
 
 const limits = { compareIntervalMs: 5_000, indexBits: 6 };
@@ -96,5 +98,87 @@ describe('a repair', () => {
       .repair.receiver;
     expect(done).toBe(true);
     expect(receiver?.match?.batches.length ?? 0).toBeLessThan(10_000);
+  });
+});
+
+describe('a joiner that has a write by a stream, and not yet the removal, which another peer has compacted', () => {
+  test('gets the removal by a stream too, and takes over no version vector', () => {
+    const { rigs, wires } = linked('a', 'b');
+    const [a, b] = rigs as [Rig, Rig];
+    // Nobody tells b what a has, so that b alone keeps the evidence.
+    wires.filter = (message, from) =>
+      from === a && ['ack', 'gossip'].includes(message.type) ? undefined : message;
+    b.run(increment('c', 5), add('s', 'x'), put('r', 1));
+    wires.pass(1_000);
+    a.run(reset('c'), remove('s', 'x'), del('r'));
+    wires.pass(1_500);
+    expect([a.record.horizon.get(a.id), b.record.horizon.size]).toEqual([a.seq, 0]);
+
+    const j = new Rig({ region: 'j', seeds: ['ws://a', 'ws://b'], limits });
+    const more = new Wires([a, b, j]);
+    more.filter = (message, from) =>
+      from === b && message.type === 'chunks' && message.origin === a.id ? undefined : message;
+    more.connect(b, j);
+    more.pass(200);
+    expect([...j.status.versionVector.keys()]).toEqual([b.id]);
+    more.filter = (message) => message;
+    more.connect(a, j);
+    more.pass(5_000);
+    expect(j.status.versionVector).toEqual(a.status.versionVector);
+    // Comparisons have been made meanwhile: what came back to the joiner would be everywhere.
+    for (const rig of rigs) expect(rig.run(count('c'), values('s'), get('r'))).toEqual([0, [], undefined]);
+    expect(j.digest).toBe(a.digest);
+    expect(j.told.repairs.filter(({ outcome }) => outcome !== 'equal')).toEqual([]);
+  });
+
+  /** One that has what `b` wrote, and of `a` nothing, which has removed that and knows it no longer. */
+  function partial(): { j: Rig; a: ScriptedPeer; versionVector: VersionVector } {
+    const j = new Rig({ region: 'j', seeds: ['ws://a', 'ws://b'], limits });
+    const b = new ScriptedPeer(j, 'b').answers().writes(puts('x', 1));
+    j.cuts(b.link);
+    const a = new ScriptedPeer(j, 'a');
+    a.seq = 1;
+    a.seen.set(b.id, 1);
+    const { versionVector } = a;
+    a.answers({ horizon: versionVector, members: [a.member] });
+    return { j, a, versionVector };
+  }
+
+  test('begins anew when no log reaches back to the removal', () => {
+    const { j, a, versionVector } = partial();
+    expect(a.subscriptions).toContain(`${a.id}>0`);
+    expect(a.of('repair-open')).toEqual([]);
+    a.tells({ type: 'gap', origin: a.id, after: 0, first: 2 });
+    const [open] = a.of('repair-open');
+    expect(open).toMatchObject({ mode: 'catch-up' });
+    a.tells({
+      type: 'repair-view',
+      session: open!.session,
+      versionVector,
+      starts: [1, 1],
+      ceiling: new Map(),
+      horizon: versionVector,
+      clock: { physical: 0, logical: 0 },
+      bits: 0,
+      count: 0,
+      root: new Uint8Array(16),
+      level: 0,
+      digests: new Uint8Array(0),
+    });
+    expect(j.aside.map(({ rejoin }) => rejoin.code)).toEqual(['CAUSEWAY_STALE']);
+  });
+
+  test('is no source of a catch-up for that peer, to which it would hand back what was removed', () => {
+    const { a, versionVector } = partial();
+    const root = new Uint8Array(16);
+    a.tells({
+      type: 'repair-open',
+      session: 2,
+      mode: 'catch-up',
+      versionVector,
+      horizon: versionVector,
+      root,
+    });
+    expect(a.of('repair-end')).toMatchObject([{ session: 2, outcome: 'stale' }]);
   });
 });

@@ -28,7 +28,7 @@ import type { View } from '../store/views.js';
 import { Descent } from './repair-descent.js';
 import { Match } from './repair-match.js';
 import { Outflow } from './repair-outflow.js';
-import { knows, type RepairLink, type RepairParts, type RepairSession } from './repair-session.js';
+import { isFit, knows, type RepairLink, type RepairParts, type RepairSession } from './repair-session.js';
 import { RecordWalk } from './repair-walk.js';
 import { rootBytes } from './repair-words.js';
 
@@ -222,9 +222,10 @@ export class RepairReceiver implements RepairSession {
       if (seq > most) return this.end('stale', true);
     }
     if (!dominates(view.versionVector, view.horizon)) return this.end('broken', true);
-    const fits = this.isMoving ? knows : dominates;
-    if (!fits(view.versionVector, store.horizon) || !fits(store.executed, view.horizon))
-      return this.end('stale', true);
+    const fits = this.isMoving
+      ? knows(view.versionVector, store.horizon) && isFit(store.executed, view.horizon, store.wasReady)
+      : dominates(view.versionVector, store.horizon) && dominates(store.executed, view.horizon);
+    if (!fits) return this.end('stale', true);
     if (this.isMoving && view.starts.length !== view.versionVector.size) return this.end('broken', true);
     this.theirs = view;
     this.theirBound = bound;

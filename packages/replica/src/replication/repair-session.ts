@@ -2,7 +2,7 @@
  * What both ends of a repair session share: the link that it lives and dies with, its surroundings, and the rule by
  * which two replicas may exchange states at all.
  */
-import { type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
+import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import type { PeerMessage, RepairMessage, RepairOutcome } from '@causeway/protocol';
 import type { Log } from '../environment.js';
 import type { Housekeeping } from '../store/housekeeping.js';
@@ -59,6 +59,27 @@ export function knows(versionVector: VersionVector, horizon: VersionVector): boo
     if (known > 0 && known < seq) return false;
   }
   return true;
+}
+
+/**
+ * The same of what this replica holds itself, of which it knows more. Who was ready has once had all that there was, and
+ * counts for what the members of its own cluster compact: what it has nothing of is another's. Who still joins is judged
+ * by whether it has part of the history (`hasPart`).
+ */
+export function isFit(versionVector: VersionVector, horizon: VersionVector, wasReady: boolean): boolean {
+  return wasReady ? knows(versionVector, horizon) : !hasPart(versionVector, horizon);
+}
+
+/**
+ * Whether there is some here of what `horizon` tells of, and not all. A joiner may have got one origin of a history by a
+ * stream, and nothing yet of another that has removed what the first one wrote. Where that removal is no longer told, a
+ * version vector that moves past it leaves here for good what it removed. A horizon is causally closed, so who has nothing
+ * of all that it names has nothing that its removals have seen.
+ */
+export function hasPart(versionVector: VersionVector, horizon: VersionVector): boolean {
+  if (dominates(versionVector, horizon)) return false;
+  for (const origin of horizon.keys()) if (seqOf(versionVector, origin) > 0) return true;
+  return false;
 }
 
 /** Whether `horizon` tells of an origin of which there is nothing here. */

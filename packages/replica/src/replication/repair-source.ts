@@ -27,6 +27,7 @@ import { Outflow } from './repair-outflow.js';
 import {
   depthFor,
   FIRST_LEVEL_MAX,
+  isFit,
   knows,
   type RepairLink,
   type RepairParts,
@@ -211,8 +212,11 @@ export class RepairSource implements RepairSession {
   private fits(versionVector: VersionVector, horizon: VersionVector): boolean {
     const { open } = this;
     if (open.mode === 'bootstrap') return open.versionVector.size === 0;
-    const fit = open.mode === 'catch-up' ? knows : dominates;
-    return fit(versionVector, open.horizon) && fit(open.versionVector, horizon);
+    if (open.mode !== 'catch-up')
+      return dominates(versionVector, open.horizon) && dominates(open.versionVector, horizon);
+    // The receiver judges by itself whether it is whole.
+    const { wasReady } = this.parts.store;
+    return isFit(versionVector, open.horizon, wasReady) && knows(open.versionVector, horizon);
   }
 
   private frozen(view: View): void {

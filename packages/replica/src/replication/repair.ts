@@ -22,7 +22,7 @@ import type { Members } from './members.js';
 import { Adopter } from './repair-adopter.js';
 import { RepairPace } from './repair-pace.js';
 import { RepairReceiver } from './repair-receiver.js';
-import { isApart, knows, type RepairParts, type RepairSession } from './repair-session.js';
+import { hasPart, isApart, isFit, type RepairParts, type RepairSession } from './repair-session.js';
 import { RepairSource } from './repair-source.js';
 
 /** Outcomes after which the same peer may be asked again at once. */
@@ -245,8 +245,13 @@ export class Repair {
 
   /** Neighbours of a cluster that formed apart from this replica's and has dropped evidence since, that may be asked. */
   private apart(now: Now): Link[] {
+    const { executed, wasReady } = this.store;
     return [...this.links.values()].filter(
-      ({ horizon, replica }) => isApart(this.store.executed, horizon) && this.mayAsk(replica, now),
+      ({ horizon, replica }) =>
+        isApart(executed, horizon) &&
+        // Who joins and has part of that history already gets the rest of it by streams, or begins anew.
+        (wasReady || !hasPart(executed, horizon)) &&
+        this.mayAsk(replica, now),
     );
   }
 
@@ -327,7 +332,7 @@ export class Repair {
 
   /** It holds something of a history of which the neighbour has dropped evidence that it has not seen. */
   private isLate({ horizon }: Link): boolean {
-    return !knows(this.store.executed, horizon);
+    return !isFit(this.store.executed, horizon, this.store.wasReady);
   }
 
   private failed(replica: ReplicaId, now: Now): void {
