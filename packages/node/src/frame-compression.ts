@@ -13,35 +13,21 @@ import { CausewayError, PEER_FRAME_BYTES_MAX } from '@causeway/protocol';
 const COMPRESSED = 0xc1;
 /** Below this the fixed cost is not worth it. */
 const BYTES_MIN = 4 << 10;
-/** A frame that stays larger than this share of itself is sent as it is. */
+/** A frame that stays larger than this share of itself is sent as it is. To have tried costs a hundredth of what is in it. */
 const SHARE_MAX = 0.9;
-/** Large frames that are not tried after one of those: they are mostly alike. */
-const SKIPPED = 15;
 const OPTIONS = {
   params: { [constants.BROTLI_PARAM_QUALITY]: 1, [constants.BROTLI_PARAM_LGWIN]: 18 },
 };
 
-/** Compresses the frames of one sender. */
-export class FrameCompressor {
-  private skip = 0;
-
-  /** The frame to send for an encoded message: that itself, or a shorter one. */
-  compress(message: Uint8Array): Uint8Array {
-    if (message.length < BYTES_MIN) return message;
-    if (this.skip > 0) {
-      this.skip--;
-      return message;
-    }
-    const stream = brotliCompressSync(message, OPTIONS);
-    if (stream.length > message.length * SHARE_MAX) {
-      this.skip = SKIPPED;
-      return message;
-    }
-    const frame = new Uint8Array(1 + stream.length);
-    frame[0] = COMPRESSED;
-    frame.set(stream, 1);
-    return frame;
-  }
+/** The frame to send for an encoded message: that itself, or a shorter one. */
+export function compress(message: Uint8Array): Uint8Array {
+  if (message.length < BYTES_MIN) return message;
+  const stream = brotliCompressSync(message, OPTIONS);
+  if (stream.length > message.length * SHARE_MAX) return message;
+  const frame = new Uint8Array(1 + stream.length);
+  frame[0] = COMPRESSED;
+  frame.set(stream, 1);
+  return frame;
 }
 
 export function isCompressed(frame: Uint8Array): boolean {

@@ -14,7 +14,7 @@ import {
 import type { Event } from '@causeway/replica';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type ClientOptions, WebSocket } from 'ws';
-import { FrameCompressor } from './frame-compression.js';
+import { compress } from './frame-compression.js';
 import { PeerLinks } from './peer-links.js';
 import { type LogLine, memoryLog } from './testing/scratch.js';
 
@@ -153,9 +153,7 @@ describe('PeerLinks', () => {
     },
     {
       name: 'a compressed frame before the hello',
-      frame: new FrameCompressor().compress(
-        encodePeerMessage({ ...hello, address: `ws://${'a'.repeat(8_000)}` }),
-      ),
+      frame: compress(encodePeerMessage({ ...hello, address: `ws://${'a'.repeat(8_000)}` })),
       closed: 1002,
       code: 'CAUSEWAY_BAD_FRAME',
     },

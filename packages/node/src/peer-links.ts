@@ -22,7 +22,7 @@ import {
 } from '@causeway/protocol';
 import type { Event, LinkId, Log } from '@causeway/replica';
 import type { ListenAddress } from './client-facing.js';
-import { decompress, FrameCompressor, isCompressed } from './frame-compression.js';
+import { compress, decompress, isCompressed } from './frame-compression.js';
 import { answerError, closeListener, createListener, listen } from './listener.js';
 import { acceptWebSockets, type Connection, type ConnectionHandlers, dialWebSocket } from './websocket.js';
 
@@ -65,7 +65,6 @@ interface Link {
 }
 
 export class PeerLinks {
-  private readonly compressor = new FrameCompressor();
   /** The message that was encoded last. */
   private encoded: { readonly message: PeerMessage; readonly bytes: Uint8Array } | undefined;
   private readonly links = new Map<LinkId, Link>();
@@ -128,7 +127,7 @@ export class PeerLinks {
     if (connection === undefined) return;
     // A commit goes to all peers that keep up as one message, which is encoded once.
     if (this.encoded?.message !== message)
-      this.encoded = { message, bytes: this.compressor.compress(encodePeerMessage(message)) };
+      this.encoded = { message, bytes: compress(encodePeerMessage(message)) };
     connection.send(this.encoded.bytes);
     if (isRepair(message)) this.options.onRepair?.('sent', this.encoded.bytes.length);
   }
