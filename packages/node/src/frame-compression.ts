@@ -22,7 +22,8 @@ const OPTIONS = {
 /** The frame to send for an encoded message: that itself, or a shorter one. */
 export function compress(message: Uint8Array): Uint8Array {
   if (message.length < BYTES_MIN) return message;
-  const stream = brotliCompressSync(message, OPTIONS);
+  // In one piece.
+  const stream = brotliCompressSync(message, { ...OPTIONS, chunkSize: message.length });
   if (stream.length > message.length * SHARE_MAX) return message;
   const frame = new Uint8Array(1 + stream.length);
   frame[0] = COMPRESSED;

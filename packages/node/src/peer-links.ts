@@ -65,8 +65,8 @@ interface Link {
 }
 
 export class PeerLinks {
-  /** The message that was encoded last. */
-  private encoded: { readonly message: PeerMessage; readonly bytes: Uint8Array } | undefined;
+  /** A commit goes to all peers that keep up as one message, a part of the log to those that are behind: encoded once. */
+  private readonly encoded = new WeakMap<PeerMessage, Uint8Array>();
   private readonly links = new Map<LinkId, Link>();
   private lastInbound: LinkId = -1;
   /** Of links that have ended. */
@@ -125,11 +125,13 @@ export class PeerLinks {
   send(id: LinkId, message: PeerMessage): void {
     const connection = this.links.get(id)?.connection;
     if (connection === undefined) return;
-    // A commit goes to all peers that keep up as one message, which is encoded once.
-    if (this.encoded?.message !== message)
-      this.encoded = { message, bytes: compress(encodePeerMessage(message)) };
-    connection.send(this.encoded.bytes);
-    if (isRepair(message)) this.options.onRepair?.('sent', this.encoded.bytes.length);
+    let bytes = this.encoded.get(message);
+    if (bytes === undefined) {
+      bytes = compress(encodePeerMessage(message));
+      this.encoded.set(message, bytes);
+    }
+    connection.send(bytes);
+    if (isRepair(message)) this.options.onRepair?.('sent', bytes.length);
   }
 
   /** Sends what waits first, unless the peer hears nothing any more: then each second of politeness is one of silence. */

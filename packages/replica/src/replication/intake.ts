@@ -12,7 +12,7 @@
 import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import { CausewayError, CHUNK_BYTES_MAX, chunkHead } from '@causeway/protocol';
 import type { Environment, Now } from '../environment.js';
-import { CAUSAL_WAIT_MS, DETOUR_MS, DETOUR_PAUSE_MS, OVERRIDE_MS } from '../limits.js';
+import { CAUSAL_WAIT_MS, DETOUR_LONGER_MS, DETOUR_MS, DETOUR_PAUSE_MS, OVERRIDE_MS } from '../limits.js';
 import type { Store } from '../store/store.js';
 import type { ChunkApplier } from './apply-chunk.js';
 import { Arrival, Arrivals, type Source } from './arrivals.js';
@@ -355,9 +355,10 @@ export class Intake {
     const hasMore = (source: Source) => seqOf(source.report(), inflow.origin) > inflow.received;
     if (current !== undefined) {
       // One that has just brought something, of an origin that has more, has more under way than its report says.
-      const brings =
-        now.monotonic - inflow.broughtAt < DETOUR_PAUSE_MS && direct !== undefined && hasMore(direct);
-      const isDue = direct === undefined || now.monotonic < inflow.detourUntil;
+      const isAtWork = now.monotonic - inflow.broughtAt < DETOUR_PAUSE_MS;
+      const brings = isAtWork && direct !== undefined && hasMore(direct);
+      const until = inflow.detourUntil + (isAtWork ? DETOUR_LONGER_MS : 0);
+      const isDue = direct === undefined || now.monotonic < until;
       if (isDue && (hasMore(current) || brings)) return current;
     }
     if (direct !== undefined) return direct;

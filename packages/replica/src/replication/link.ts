@@ -8,11 +8,12 @@
  */
 import { joinVersionVectors, type ReplicaId, type VersionVector } from '@causeway/crdt';
 import type { Member, PeerMessage } from '@causeway/protocol';
-import type { Log, Now } from '../environment.js';
+import type { Now } from '../environment.js';
 import type { LinkId } from '../events.js';
 import type { Store } from '../store/store.js';
 import type { Source } from './arrivals.js';
 import type { ForkSearch } from './fork.js';
+import type { LogReader } from './log-reader.js';
 import type { Members } from './members.js';
 import { Streams } from './streams.js';
 
@@ -63,11 +64,11 @@ export class Link implements Source {
     now: number,
     private readonly store: Store,
     private readonly members: Members,
-    log: Log,
+    reader: LogReader,
   ) {
     this.createdAt = now;
     this.lastHeardAt = now;
-    this.streams = new Streams(store, (message) => this.send(message), log);
+    this.streams = new Streams(store, (message) => this.send(message), reader);
   }
 
   get replica(): ReplicaId {

@@ -31,6 +31,7 @@ import { Gossip } from './gossip.js';
 import { describeRetirement, Handshake } from './handshake.js';
 import type { Intake } from './intake.js';
 import { Link } from './link.js';
+import { LogReader } from './log-reader.js';
 import type { Members } from './members.js';
 import type { RejoinCode } from './rejoin.js';
 import { liveChunks } from './streams.js';
@@ -71,6 +72,7 @@ export interface NeighbourEvents {
 export class Neighbours {
   private readonly links = new Map<LinkId, Link>();
   private readonly up = new Map<ReplicaId, Link>();
+  private readonly reader: LogReader;
   private readonly dialer: Dialer;
   private readonly gossip: Gossip;
   private readonly handshake: Handshake;
@@ -91,8 +93,9 @@ export class Neighbours {
     now: Now,
   ) {
     this.lastTickAt = now.monotonic;
+    this.reader = new LogReader(store, env.log);
     this.dialer = new Dialer(config.seeds, env, (id, address, at) => {
-      this.links.set(id, new Link(id, address, at.monotonic, store, members, env.log));
+      this.links.set(id, new Link(id, address, at.monotonic, store, members, this.reader));
       store.send({ type: 'dial', link: id, address });
     });
     for (const { member } of members.living()) this.dialer.advertised(member.replica, member.address);
@@ -167,7 +170,7 @@ export class Neighbours {
   opened(id: LinkId, address: string | undefined, now: Now): void {
     let link = this.links.get(id);
     if (link === undefined) {
-      link = new Link(id, address, now.monotonic, this.store, this.members, this.env.log);
+      link = new Link(id, address, now.monotonic, this.store, this.members, this.reader);
       if (this.paused || this.links.size >= LINKS_MAX)
         return link.close(this.paused ? 'no links for now' : 'too many links');
       this.links.set(id, link);
@@ -271,6 +274,7 @@ export class Neighbours {
   /** No links, so that nothing is to be written for them: while the store cannot. */
   pause(now: Now): void {
     this.closeAll('the store failed', now);
+    this.reader.forget();
     this.paused = true;
   }
 

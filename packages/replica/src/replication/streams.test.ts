@@ -132,6 +132,25 @@ describe('a subscriber', () => {
     expect(seqsOf(peer)).toEqual([4, 5]);
   });
 
+  test('that is behind like another is served out of the same read of the log', () => {
+    const { node, peer } = pair();
+    const other = new ScriptedPeer(node, 'ap').dials();
+    for (let i = 0; i < 3; i++) node.run(put('a', i));
+    node.holdScans = true;
+    subscribe(peer, 0);
+    subscribe(other, 0);
+    expect(node.scans).toHaveLength(1);
+    node.releaseAll();
+    node.holdScans = true;
+    const late = new ScriptedPeer(node, 'sa').dials();
+    subscribe(late, 0);
+    expect(node.scans).toHaveLength(0);
+    const [first, second, third] = [peer, other, late].map((subscriber) => subscriber.of('chunks').at(-1));
+    expect(first?.chunks).toHaveLength(3);
+    expect(second).toEqual(first);
+    expect(third).toEqual(first);
+  });
+
   test('is served again after a read of the log that failed', () => {
     const { node, peer } = pair();
     node.run(put('a', 1));

@@ -5,16 +5,14 @@
  * Invariants
  * - Only durable chunks are sent, in the order of their origin, each once per subscription.
  * - A stream that keeps up is fed from commits, with the very bytes that were written; one that does not is read
- *   from the log on disk. Nothing is buffered for it in memory.
+ *   from the log on disk (log-reader.ts). Nothing is buffered for it alone in memory.
  * - No more than the window is under way on one stream, whatever the neighbour does.
  */
 import { type ReplicaId, seqOf } from '@causeway/crdt';
-import { chunkHead, isChunkWhole, type PeerMessage } from '@causeway/protocol';
-import type { Log } from '../environment.js';
-import type { ScanEntry } from '../events.js';
+import type { PeerMessage } from '@causeway/protocol';
 import type { LoggedChunk } from '../store/commit.js';
-import { logRange } from '../store/keyspace.js';
 import type { Store } from '../store/store.js';
+import type { LogPart, LogReader } from './log-reader.js';
 
 interface Stream {
   readonly origin: ReplicaId;
@@ -38,7 +36,7 @@ export class Streams {
   constructor(
     private readonly store: Store,
     private readonly send: (message: PeerMessage) => void,
-    private readonly log: Log,
+    private readonly reader: LogReader,
   ) {}
 
   subscribe(origin: ReplicaId, after: number): void {
@@ -89,9 +87,8 @@ export class Streams {
     const { origin, next } = stream;
     if (stream.reading || stream.credit <= 0 || next > seqOf(this.store.durable, origin)) return;
     stream.reading = true;
-    this.read(stream, logRange(origin, next), (entries) => {
-      const first = entries[0];
-      if (first !== undefined && chunkHead(first.value).firstSeq === next) this.sendLogged(stream, entries);
+    this.read(stream, next, (part) => {
+      if (part.chunks[0]?.firstSeq === next) this.sendLogged(stream, part);
       else this.readCovering(stream);
     });
   }
@@ -102,55 +99,43 @@ export class Streams {
     from = Math.max(1, stream.next - this.store.limits.chunkTransactionsMax),
   ): void {
     const { origin, next } = stream;
-    this.read(stream, logRange(origin, from), (entries) => {
-      const heads = entries.map(({ value }) => chunkHead(value));
-      const covering = heads.findIndex(({ firstSeq, lastSeq }) => firstSeq <= next && next <= lastSeq);
-      if (covering >= 0) return this.sendLogged(stream, entries.slice(covering));
-      const last = heads.at(-1);
-      if (last !== undefined && last.lastSeq < next) return this.readCovering(stream, last.firstSeq + 1);
+    this.read(stream, from, (part) => {
+      const { chunks } = part;
+      const covering = chunks.findIndex(({ firstSeq, lastSeq }) => firstSeq <= next && next <= lastSeq);
+      if (covering >= 0) return this.sendLogged(stream, part, covering);
+      const last = chunks.at(-1);
+      if (last !== undefined && last.lastSeq < next) return this.readCovering(stream, last.lastSeq + 1);
       this.streams.delete(origin);
-      this.send({ type: 'gap', origin, after: next - 1, first: heads[0]?.firstSeq ?? 0 });
+      this.send({ type: 'gap', origin, after: next - 1, first: chunks[0]?.firstSeq ?? 0 });
     });
   }
 
-  private read(
-    stream: Stream,
-    range: { from: Uint8Array; to: Uint8Array },
-    then: (entries: readonly ScanEntry[]) => void,
-  ): void {
+  private read(stream: Stream, from: number, then: (part: LogPart) => void): void {
     const bytesMax = Math.min(this.store.limits.logReadBytes, Math.max(stream.credit, 1));
-    this.store.reads.scan(range, this.store.limits.chunkTransactionsMax, bytesMax, (entries) => {
+    this.reader.read(stream.origin, from, bytesMax, (part) => {
       if (this.streams.get(stream.origin) !== stream) return;
       // After a failed read the next gossip tries again.
-      if (entries === undefined) stream.reading = false;
-      else then(entries.filter((entry) => this.isWhole(stream.origin, entry)));
+      if (part === undefined) stream.reading = false;
+      else then(part);
     });
   }
 
-  /** A damaged chunk is a hole: whoever wants it is told of a gap, and goes to another neighbour. */
-  private isWhole(origin: ReplicaId, { value }: ScanEntry): boolean {
-    if (isChunkWhole(value)) return true;
-    this.log.error({ origin, code: 'CAUSEWAY_BAD_CHUNK' }, 'a chunk in the log is damaged and is not sent');
-    return false;
-  }
-
-  private sendLogged(stream: Stream, entries: readonly ScanEntry[]): void {
+  /** Sends the chunks of the part from `at` on, up to a hole or to where the credit ends. */
+  private sendLogged(stream: Stream, part: LogPart, at = 0): void {
     const { origin } = stream;
     const chunks: Uint8Array[] = [];
-    for (const { value } of entries) {
-      const { firstSeq, lastSeq } = chunkHead(value);
-      // What follows a hole, or is on disk but not known to be durable yet, waits for the next read.
-      if (firstSeq > stream.next || lastSeq > seqOf(this.store.durable, origin)) break;
-      if (stream.credit <= 0) break;
-      chunks.push(value);
+    for (const { firstSeq, lastSeq, bytes } of part.chunks.slice(at)) {
+      // What follows a hole waits for the next read.
+      if (firstSeq > stream.next || stream.credit <= 0) break;
+      chunks.push(bytes);
       stream.next = lastSeq + 1;
-      stream.credit -= value.length;
+      stream.credit -= bytes.length;
     }
     stream.reading = false;
-    if (chunks.length > 0) {
-      this.send({ type: 'chunks', origin, durableAt: 0, chunks });
-      this.pump(stream);
-    }
+    if (chunks.length === 0) return;
+    const isWhole = chunks.length === part.chunks.length;
+    this.send(isWhole ? part.message : { type: 'chunks', origin, durableAt: 0, chunks });
+    this.pump(stream);
   }
 }
 
