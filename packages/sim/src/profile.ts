@@ -180,6 +180,7 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     // Off as often as not: it keeps wrong clocks from writing, and bugs with them from showing.
     maxClockSkewMs: prng.pick([DEFAULT_LIMITS.maxClockSkewMs, 1e9]),
     repairBytesPerSecondLeast: Math.round(prng.logUniform(1_000, 1e6)),
+    arrivalsOpenBytes: shrunk(DEFAULT_LIMITS.arrivalsOpenBytes, 1),
   };
 }
 
