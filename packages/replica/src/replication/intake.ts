@@ -202,10 +202,10 @@ export class Intake {
    * joins and has part of that neighbour's history already can have the rest by streams alone.
    */
   private needsRepair({ origin }: Inflow): boolean {
-    const { executed, wasReady } = this.store;
+    const { executed, wasWhole } = this.store;
     if (seqOf(executed, origin) > 0) return false;
     for (const { horizon } of this.sources.values())
-      if (seqOf(horizon, origin) > 0 && (wasReady || !hasPart(executed, horizon))) return true;
+      if (seqOf(horizon, origin) > 0 && (wasWhole || !hasPart(executed, horizon))) return true;
     return false;
   }
 

@@ -223,7 +223,7 @@ export class RepairReceiver implements RepairSession {
     }
     if (!dominates(view.versionVector, view.horizon)) return this.end('broken', true);
     const fits = this.isMoving
-      ? knows(view.versionVector, store.horizon) && isFit(store.executed, view.horizon, store.wasReady)
+      ? knows(view.versionVector, store.horizon) && isFit(store.executed, view.horizon, store.wasWhole)
       : dominates(view.versionVector, store.horizon) && dominates(store.executed, view.horizon);
     if (!fits) return this.end('stale', true);
     if (this.isMoving && view.starts.length !== view.versionVector.size) return this.end('broken', true);

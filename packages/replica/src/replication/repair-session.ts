@@ -62,12 +62,12 @@ export function knows(versionVector: VersionVector, horizon: VersionVector): boo
 }
 
 /**
- * The same of what this replica holds itself, of which it knows more. Who was ready has once had all that there was, and
- * counts for what the members of its own cluster compact: what it has nothing of is another's. Who still joins is judged
- * by whether it has part of the history (`hasPart`).
+ * The same of what this replica holds itself, of which it knows more. Who was ready, or has taken over what another held,
+ * has once had a whole history, and counts for what the members of its own cluster compact: what it has nothing of is
+ * another's. Who still joins by streams is judged by whether it has part of the history (`hasPart`).
  */
-export function isFit(versionVector: VersionVector, horizon: VersionVector, wasReady: boolean): boolean {
-  return wasReady ? knows(versionVector, horizon) : !hasPart(versionVector, horizon);
+export function isFit(versionVector: VersionVector, horizon: VersionVector, wasWhole: boolean): boolean {
+  return wasWhole ? knows(versionVector, horizon) : !hasPart(versionVector, horizon);
 }
 
 /**

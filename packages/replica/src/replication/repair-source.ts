@@ -215,8 +215,8 @@ export class RepairSource implements RepairSession {
     if (open.mode !== 'catch-up')
       return dominates(versionVector, open.horizon) && dominates(open.versionVector, horizon);
     // The receiver judges by itself whether it is whole.
-    const { wasReady } = this.parts.store;
-    return isFit(versionVector, open.horizon, wasReady) && knows(open.versionVector, horizon);
+    const { wasWhole } = this.parts.store;
+    return isFit(versionVector, open.horizon, wasWhole) && knows(open.versionVector, horizon);
   }
 
   private frozen(view: View): void {

@@ -22,7 +22,7 @@ import type { Members } from './members.js';
 import { Adopter } from './repair-adopter.js';
 import { RepairPace } from './repair-pace.js';
 import { RepairReceiver } from './repair-receiver.js';
-import { hasPart, isApart, isFit, type RepairParts, type RepairSession } from './repair-session.js';
+import { hasPart, isApart, knows, type RepairParts, type RepairSession } from './repair-session.js';
 import { RepairSource } from './repair-source.js';
 
 /** Outcomes after which the same peer may be asked again at once. */
@@ -245,12 +245,12 @@ export class Repair {
 
   /** Neighbours of a cluster that formed apart from this replica's and has dropped evidence since, that may be asked. */
   private apart(now: Now): Link[] {
-    const { executed, wasReady } = this.store;
+    const { executed, wasWhole } = this.store;
     return [...this.links.values()].filter(
       ({ horizon, replica }) =>
         isApart(executed, horizon) &&
         // Who joins and has part of that history already gets the rest of it by streams, or begins anew.
-        (wasReady || !hasPart(executed, horizon)) &&
+        (wasWhole || !hasPart(executed, horizon)) &&
         this.mayAsk(replica, now),
     );
   }
@@ -309,6 +309,7 @@ export class Repair {
     const link = this.links.get(replica);
     if (isMoving && outcome === 'stale' && link !== undefined && this.isLate(link)) return this.onStale(link);
     if (!isMoving || outcome !== 'done') return;
+    this.store.tookOver = true;
     this.bootstraps = false;
     this.onMoved(now);
     this.intake.release(now);
@@ -332,7 +333,8 @@ export class Repair {
 
   /** It holds something of a history of which the neighbour has dropped evidence that it has not seen. */
   private isLate({ horizon }: Link): boolean {
-    return !isFit(this.store.executed, horizon, this.store.wasReady);
+    // It catches up because no log reaches what it lacks; the horizon is that of the hello, and may have moved on.
+    return !this.store.wasWhole || !knows(this.store.executed, horizon);
   }
 
   private failed(replica: ReplicaId, now: Now): void {

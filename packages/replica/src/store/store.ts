@@ -72,6 +72,8 @@ export class Store {
   /** The wall clock is near enough to those of the others for the hybrid clock to follow it unasked. */
   trustsClock = true;
   wasReady = false;
+  /** A repair has brought all that another replica held, since this process began. */
+  tookOver = false;
   readonly retention = new RetentionClock();
   resultBytes = 0;
   /** Bytes of the chunks in the log. */
@@ -188,6 +190,11 @@ export class Store {
    */
   get ceiling(): VersionVector {
     return this.isWhole ? this.executed : joinVersionVectors(this.executed, this.adopting);
+  }
+
+  /** What is here was a whole history once, and what it has nothing of is another's. */
+  get wasWhole(): boolean {
+    return this.wasReady || this.tookOver;
   }
 
   /**
