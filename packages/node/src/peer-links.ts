@@ -60,6 +60,8 @@ interface Link {
   connection?: Connection;
   /** Known from the hello on. */
   peer?: ReplicaId;
+  /** The peer has been asked for chunks or records. */
+  asks?: boolean;
   /** Gives up a dial. */
   abort?: (reason: string) => void;
 }
@@ -123,15 +125,18 @@ export class PeerLinks {
 
   /** Does nothing on a link that has ended: the replica is about to be told. */
   send(id: LinkId, message: PeerMessage): void {
-    const connection = this.links.get(id)?.connection;
-    if (connection === undefined) return;
+    const link = this.links.get(id);
+    const connection = link?.connection;
+    if (link === undefined || connection === undefined) return;
     let bytes = this.encoded.get(message);
     if (bytes === undefined) {
-      bytes = compress(encodePeerMessage(message));
+      bytes = encodePeerMessage(message);
+      if (message.type === 'chunks' || isRepair(message)) bytes = compress(bytes);
       this.encoded.set(message, bytes);
     }
     connection.send(bytes);
     if (isRepair(message)) this.options.onRepair?.('sent', bytes.length);
+    link.asks ||= message.type === 'subscribe' || isRepair(message);
   }
 
   /** Sends what waits first, unless the peer hears nothing any more: then each second of politeness is one of silence. */
@@ -211,8 +216,8 @@ export class PeerLinks {
 
   private decode(link: Link, connection: Connection, bytes: Uint8Array): PeerMessage | undefined {
     try {
-      // A stranger's words are short: nothing is unpacked for it.
-      const isPacked = link.peer !== undefined && isCompressed(bytes);
+      // Only what was asked for is large enough to be compressed.
+      const isPacked = link.asks === true && isCompressed(bytes);
       return decodePeerMessage(isPacked ? decompress(bytes) : bytes);
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;

@@ -129,7 +129,6 @@ class ChunkDecoder {
     const transactions = [first];
     for (let seq = firstSeq + 1; seq <= lastSeq; seq++) transactions.push(this.#transaction(seq));
     reader.done();
-    this.#bytes = NO_BYTES;
     return { origin, start, firstSeq, lastSeq, at, deps, transactions };
   }
 

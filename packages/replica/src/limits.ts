@@ -167,6 +167,8 @@ export const REPAIR_PATIENCE_MS = 10_000;
 export const REPAIR_MESSAGE_BYTES = 64 << 10;
 /** After a session that came to nothing, and how far the wait grows. */
 export const REPAIR_RETRY_MS = 1_000;
+/** Catch-ups in a row that a neighbour refuses as stale, until who still joins, and has part of a history, begins anew. */
+export const STALE_TRIES_MAX = 3;
 export const REPAIR_RETRY_MAX_MS = 30_000;
 /** Questions for digests in one session: a descent of one level at a time has fewer. */
 export const REPAIR_COMPARES_MAX = 64;

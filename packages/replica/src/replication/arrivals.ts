@@ -97,10 +97,7 @@ export class Arrivals {
       this.openBytes += arrival.bytes.length;
       this.next++;
     }
-    if (this.next === this.closed.length) this.closed = [];
-    else if (this.next >= COMPACTED_AT) this.closed = this.closed.slice(this.next);
-    else return;
-    this.next = 0;
+    this.compact();
   }
 
   /** The head has been applied. */
@@ -120,6 +117,7 @@ export class Arrivals {
       this.bytes -= bytes.length;
       this.next++;
     }
+    this.compact();
   }
 
   /** Drops what is not open, and returns the first of it. */
@@ -137,6 +135,14 @@ export class Arrivals {
     this.open = [];
     this.closed = [];
     this.next = this.openBytes = this.bytes = 0;
+  }
+
+  /** Lets go of what is no longer closed, now and then. */
+  private compact(): void {
+    if (this.next === this.closed.length) this.closed = [];
+    else if (this.next >= COMPACTED_AT) this.closed = this.closed.slice(this.next);
+    else return;
+    this.next = 0;
   }
 
   private leave(arrival: Arrival): void {

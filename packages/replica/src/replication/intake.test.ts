@@ -1,12 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { get, put } from '../testing/operations.js';
-import { Rig } from '../testing/rig.js';
+import { Rig, type RigOptions } from '../testing/rig.js';
 import { puts, ScriptedPeer } from '../testing/scripted-peer.js';
 import { logOf } from '../testing/stored.js';
 
 /** `third` is a member that only the others reach. */
-function trio(): { node: Rig; peer: ScriptedPeer; other: ScriptedPeer; third: ScriptedPeer } {
-  const node = new Rig();
+function trio(options: RigOptions = {}): {
+  node: Rig;
+  peer: ScriptedPeer;
+  other: ScriptedPeer;
+  third: ScriptedPeer;
+} {
+  const node = new Rig(options);
   const peer = new ScriptedPeer(node, 'us').dials();
   const other = new ScriptedPeer(node, 'ap').dials();
   const third = new ScriptedPeer(node, 'sa');
@@ -273,5 +278,45 @@ describe('credit', () => {
     other.seen.set(peer.id, 1);
     other.writes(puts('a', 'waits'));
     expect(node.run(put('a', 'mine'), get('a'))[1]).toBe('mine');
+  });
+});
+
+describe('what is no chunk', () => {
+  const damaged = (chunk: Uint8Array): Uint8Array => {
+    const bytes = chunk.slice();
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 0xff;
+    return bytes;
+  };
+
+  test('behind one that is good in the same message costs the link, and the good one stays', () => {
+    const { node, peer, other, third } = trio();
+    reports(peer, third, 2);
+    const good = third.chunk([[puts('a', 1)]]);
+    peer.sends([good, Uint8Array.of(9, 9, 9)], third.id);
+    expect(node.isOpen(peer.link)).toBe(false);
+    expect(node.run(get('a'))).toEqual([1]);
+    reports(other, third, 2);
+    expect(other.subscriptions.at(-1)).toBe(`${third.id}>1`);
+  });
+
+  test.each([
+    { name: 'a damaged one', claims: 1 },
+    { name: 'one that claims to be a thousand', claims: 1_000 },
+  ])('of a neighbour that is gone is asked of the next when its turn comes: $name', ({ claims }) => {
+    const { node, peer, other, third } = trio({ limits: { arrivalsOpenBytes: 1 } });
+    reports(peer, third, 3);
+    const cause = other.chunk([[puts('c', 1)]]);
+    third.seen.set(other.id, 1);
+    const first = third.chunk([[puts('a', 1)]]);
+    const before = third.seq;
+    const bad = damaged(third.chunk(Array.from({ length: claims }, () => [puts('a', 9)])));
+    third.seq = before;
+    peer.sends([first, bad], third.id);
+    node.cuts(peer.link);
+    reports(other, third, 3);
+    other.sends(cause);
+    expect(other.subscriptions.at(-1)).toBe(`${third.id}>1`);
+    other.sends(third.chunk([[puts('a', 2)]]), third.id);
+    expect(node.run(get('a'))).toEqual([2]);
   });
 });

@@ -143,15 +143,19 @@ export class Intake {
 
   receive(from: Source, origin: ReplicaId, chunks: readonly Uint8Array[], durableAt: number, now: Now): void {
     const inflow = this.inflows.get(origin);
-    for (const bytes of chunks) {
-      if (inflow === undefined || inflow.source !== from) {
-        // Under way when the subscription ended: counted if it is here already, else it comes again.
-        this.env.telemetry.duplicateChunk(from.replica);
-        continue;
+    try {
+      for (const bytes of chunks) {
+        if (inflow === undefined || inflow.source !== from) {
+          // Under way when the subscription ended: counted if it is here already, else it comes again.
+          this.env.telemetry.duplicateChunk(from.replica);
+          continue;
+        }
+        this.receiveChunk(inflow, from, bytes, durableAt, now);
       }
-      this.receiveChunk(inflow, from, bytes, durableAt, now);
+    } finally {
+      // Of a message that goes wrong half-way what came before that is as good as any.
+      if (inflow !== undefined) this.openAhead(inflow);
     }
-    if (inflow !== undefined) this.openAhead(inflow);
   }
 
   gap(from: Source, origin: ReplicaId, after: number, first: number, now: Now): void {
@@ -255,7 +259,10 @@ export class Intake {
       if (!(error instanceof CausewayError)) throw error;
       const { from, firstSeq } = arrivals.dropClosed();
       inflow.received = firstSeq - 1;
+      // Also what others have sent since is to come again.
+      this.subscribe(inflow, undefined);
       this.onNonsense(from, error);
+      this.route(this.store.now);
     }
   }
 

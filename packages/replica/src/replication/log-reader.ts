@@ -4,7 +4,7 @@
  *
  * Invariants
  * - Only durable chunks are handed out and kept: what is read beyond them may be torn away, and another take its place.
- * - At most KEPT_MAX reads are kept, of `logReadBytes` each.
+ * - At most KEPT_MAX reads are kept, of twice `logReadBytes` at most, and none that nobody has wanted for a gossip.
  */
 import { type ReplicaId, seqOf } from '@causeway/crdt';
 import { chunkHead, isChunkWhole, type PeerMessage } from '@causeway/protocol';
@@ -19,9 +19,16 @@ export interface LogPart {
     readonly lastSeq: number;
     readonly bytes: Uint8Array;
   }[];
-  readonly bytes: number;
+  /** More is on disk that is not known to be durable yet. */
+  readonly isCut: boolean;
   /** All of it. */
   readonly message: PeerMessage;
+}
+
+interface Kept {
+  readonly part: LogPart;
+  /** Since `sweep` was called last. */
+  isWanted: boolean;
 }
 
 /** `undefined`: the read failed. */
@@ -31,7 +38,7 @@ const KEPT_MAX = 8;
 
 export class LogReader {
   /** By origin, place and size; the oldest first. */
-  private readonly kept = new Map<string, LogPart>();
+  private readonly kept = new Map<string, Kept>();
   private readonly pending = new Map<string, Then[]>();
 
   constructor(
@@ -43,7 +50,10 @@ export class LogReader {
   read(origin: ReplicaId, from: number, bytesMax: number, then: Then): void {
     const name = `${origin} ${from} ${bytesMax}`;
     const kept = this.kept.get(name);
-    if (kept !== undefined) return then(kept);
+    if (kept !== undefined) {
+      kept.isWanted = true;
+      return then(kept.part);
+    }
     const waiting = this.pending.get(name);
     if (waiting !== undefined) {
       waiting.push(then);
@@ -55,9 +65,17 @@ export class LogReader {
     store.reads.scan(logRange(origin, from), store.limits.chunkTransactionsMax, bytesMax, (entries) => {
       this.pending.delete(name);
       const part = entries === undefined ? undefined : this.partOf(origin, entries);
-      if (part !== undefined && part.chunks.length > 0) this.keep(name, part);
+      if (part !== undefined) this.keep(name, part);
       for (const each of asked) each(part);
     });
+  }
+
+  /** Called now and then: drops what nobody has wanted since the last time. */
+  sweep(): void {
+    for (const [name, kept] of this.kept) {
+      if (!kept.isWanted) this.kept.delete(name);
+      kept.isWanted = false;
+    }
   }
 
   /** Reads that are under way are never answered, and what is on disk may be another thing. */
@@ -69,7 +87,7 @@ export class LogReader {
   private partOf(origin: ReplicaId, entries: readonly { readonly value: Uint8Array }[]): LogPart {
     const durable = seqOf(this.store.durable, origin);
     const chunks = [];
-    let bytes = 0;
+    let isCut = false;
     for (const { value } of entries) {
       if (!isChunkWhole(value)) {
         // A hole: whoever wants it is told of a gap, and goes to another neighbour.
@@ -80,9 +98,9 @@ export class LogReader {
         continue;
       }
       const { firstSeq, lastSeq } = chunkHead(value);
-      if (lastSeq > durable) break;
+      isCut = lastSeq > durable;
+      if (isCut) break;
       chunks.push({ firstSeq, lastSeq, bytes: value });
-      bytes += value.length;
     }
     const message: PeerMessage = {
       type: 'chunks',
@@ -90,11 +108,14 @@ export class LogReader {
       durableAt: 0,
       chunks: chunks.map((chunk) => chunk.bytes),
     };
-    return { chunks, bytes, message };
+    return { chunks, isCut, message };
   }
 
   private keep(name: string, part: LogPart): void {
-    this.kept.set(name, part);
+    const bytes = part.chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
+    // One chunk may be much larger than what is asked for.
+    if (bytes === 0 || bytes > 2 * this.store.limits.logReadBytes) return;
+    this.kept.set(name, { part, isWanted: true });
     const [oldest] = this.kept.keys();
     if (this.kept.size > KEPT_MAX && oldest !== undefined) this.kept.delete(oldest);
   }

@@ -245,6 +245,7 @@ export class Neighbours {
     }
     if (this.gossip.dueAt <= now.monotonic) {
       this.gossip.dueAt = now.monotonic + GOSSIP_INTERVAL_MS;
+      this.reader.sweep();
       for (const link of this.up.values()) {
         link.streams.pumpAll();
         this.gossip.tell(link, now);

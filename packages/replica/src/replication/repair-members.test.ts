@@ -131,6 +131,37 @@ describe('a joiner that has a write by a stream, and not yet the removal, which 
     expect(j.told.repairs.filter(({ outcome }) => outcome !== 'equal')).toEqual([]);
   });
 
+  test('makes nobody whole who takes over what it has', () => {
+    const { rigs, wires } = linked('a', 'b');
+    const [a, b] = rigs as [Rig, Rig];
+    wires.filter = (message, from) =>
+      from === a && ['ack', 'gossip'].includes(message.type) ? undefined : message;
+    b.run(increment('c', 5), add('s', 'x'), put('r', 1));
+    wires.pass(1_000);
+    a.run(reset('c'), remove('s', 'x'), del('r'));
+    wires.pass(1_500);
+
+    const j = new Rig({ region: 'j', seeds: ['ws://a', 'ws://b'], limits });
+    const k = new Rig({ region: 'k', seeds: ['ws://j'], limits: { ...limits, logFloorTransactions: 0 } });
+    const more = new Wires([a, b, j, k]);
+    more.filter = (message, from) =>
+      from !== a && message.type === 'chunks' && message.origin === a.id ? undefined : message;
+    more.connect(b, j);
+    more.pass(200);
+    more.connect(j, k);
+    more.pass(300);
+    expect([...k.status.versionVector.keys()]).toEqual([b.id]);
+    expect(k.told.repairs).toMatchObject([{ outcome: 'done' }]);
+    more.filter = (message) => message;
+    more.connect(a, k);
+    more.pass(2_000);
+    more.connect(a, j);
+    more.connect(b, k);
+    more.pass(20_000);
+    for (const rig of rigs) expect(rig.run(count('c'), values('s'), get('r'))).toEqual([0, [], undefined]);
+    expect([j.digest, k.digest]).toEqual([a.digest, a.digest]);
+  });
+
   /** One that has what `b` wrote, and of `a` nothing, which has removed that and knows it no longer. */
   function partial(): { j: Rig; a: ScriptedPeer; versionVector: VersionVector } {
     const j = new Rig({ region: 'j', seeds: ['ws://a', 'ws://b'], limits });

@@ -12,7 +12,7 @@
 import { dominates, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import type { RepairMessage, RepairMode, RepairOutcome } from '@causeway/protocol';
 import type { Environment, Now } from '../environment.js';
-import { REPAIR_RETRY_MAX_MS, REPAIR_RETRY_MS, REPAIR_SOURCES_MAX } from '../limits.js';
+import { REPAIR_RETRY_MAX_MS, REPAIR_RETRY_MS, REPAIR_SOURCES_MAX, STALE_TRIES_MAX } from '../limits.js';
 import type { Housekeeping } from '../store/housekeeping.js';
 import type { Store } from '../store/store.js';
 import type { Watches } from '../store/watches.js';
@@ -36,6 +36,8 @@ interface Attempts {
 
 export class Repair {
   private receiver: RepairReceiver | undefined;
+  /** What its source held when it was opened was no part of a history. */
+  private sourceIsWhole = false;
   private readonly sources = new Map<ReplicaId, RepairSource>();
   private readonly links = new Map<ReplicaId, Link>();
   private readonly attempts = new Map<ReplicaId, Attempts>();
@@ -238,6 +240,8 @@ export class Repair {
     const id = this.nextSession * 2 + parityOf(this.store.self, link.replica);
     const takenUpTo = (origin: ReplicaId): number | undefined =>
       this.members.get(origin) === undefined ? undefined : this.members.takenUpTo(origin, link.replica);
+    // As of now: it may have part of a history, and become ready meanwhile.
+    this.sourceIsWhole = this.members.get(link.replica)?.member.state !== 'joining';
     this.receiver = new RepairReceiver(id, link, mode, this.parts, takenUpTo);
     if (this.receiver.isMoving) this.env.log.info({ peer: link.replica, mode }, 'repairing');
     this.receiver.start();
@@ -309,7 +313,7 @@ export class Repair {
     const link = this.links.get(replica);
     if (isMoving && outcome === 'stale' && link !== undefined && this.isLate(link)) return this.onStale(link);
     if (!isMoving || outcome !== 'done') return;
-    this.store.tookOver = true;
+    if (this.sourceIsWhole) this.store.tookOver = true;
     this.bootstraps = false;
     this.onMoved(now);
     this.intake.release(now);
@@ -332,9 +336,12 @@ export class Repair {
   }
 
   /** It holds something of a history of which the neighbour has dropped evidence that it has not seen. */
-  private isLate({ horizon }: Link): boolean {
+  private isLate({ horizon, replica }: Link): boolean {
+    const { executed, wasWhole } = this.store;
+    if (wasWhole) return !knows(executed, horizon);
+    if (hasPart(executed, horizon)) return true;
     // It catches up because no log reaches what it lacks; the horizon is that of the hello, and may have moved on.
-    return !this.store.wasWhole || !knows(this.store.executed, horizon);
+    return executed.size > 0 && (this.attempts.get(replica)?.failures ?? 0) >= STALE_TRIES_MAX;
   }
 
   private failed(replica: ReplicaId, now: Now): void {

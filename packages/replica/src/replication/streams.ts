@@ -105,6 +105,11 @@ export class Streams {
       if (covering >= 0) return this.sendLogged(stream, part, covering);
       const last = chunks.at(-1);
       if (last !== undefined && last.lastSeq < next) return this.readCovering(stream, last.lastSeq + 1);
+      if (part.isCut) {
+        // It may be in the chunk that is being written: the next commit, or gossip, tries again.
+        stream.reading = false;
+        return;
+      }
       this.streams.delete(origin);
       this.send({ type: 'gap', origin, after: next - 1, first: chunks[0]?.firstSeq ?? 0 });
     });
