@@ -85,30 +85,44 @@ describe('PeerLinks', () => {
     expect(await us.event('link-message')).toMatchObject({ link: 2, message: { replica: 'eu.00000001' } });
   });
 
-  test('carry chunks that were asked for in fewer bytes, and a hello of any size', async () => {
+  test('carry chunks that were asked for in fewer bytes, and what comes unasked in any size', async () => {
     const eu = await start();
     const us = await start();
     us.links.dial(2, eu.address);
     await us.event('link-opened');
     const { link } = await eu.event('link-opened');
-    const vector = Array.from(
-      { length: 500 },
-      (_, index) => [replicaId(`eu.${String(index).padStart(8, '0')}`), index + 1] as const,
+    const versionVector = new Map(
+      Array.from(
+        { length: 500 },
+        (_, index) => [replicaId(`eu.${String(index).padStart(8, '0')}`), index + 1] as const,
+      ),
     );
-    const long = { ...hello, versionVector: new Map(vector) };
+    const unasked: readonly PeerMessage[] = [
+      { ...hello, versionVector },
+      {
+        type: 'repair-open',
+        session: 2,
+        mode: 'catch-up',
+        versionVector,
+        horizon: versionVector,
+        root: new Uint8Array(16),
+      },
+    ];
     const chunk = likeChunks();
-    const message = { type: 'chunks', origin: hello.replica, durableAt: 0, chunks: [chunk] } as const;
 
-    us.links.send(2, long);
-    eu.links.send(link, { type: 'subscribe', origin: hello.replica, after: 0 });
-    us.links.send(2, message);
-
+    for (const message of unasked) us.links.send(2, message);
     await expect.poll(() => eu.events.length, { interval: 2 }).toBe(3);
-    expect(encodePeerMessage(long).length).toBeGreaterThan(4 << 10);
-    expect(eu.events[1]).toEqual({ type: 'link-message', link, message: long });
-    expect(eu.events[2]).toMatchObject({ message: { type: 'chunks' } });
-    const received = eu.links.bytes().get(hello.replica)?.received ?? 0;
-    expect(received).toBeLessThan(encodePeerMessage(long).length + chunk.length / 3);
+    const before = eu.links.bytes().get(hello.replica)?.received ?? 0;
+    eu.links.send(link, { type: 'subscribe', origin: hello.replica, after: 0 });
+    us.links.send(2, { type: 'chunks', origin: hello.replica, durableAt: 0, chunks: [chunk] });
+
+    await expect.poll(() => eu.events.length, { interval: 2 }).toBe(4);
+    expect(unasked.map((message) => encodePeerMessage(message).length > 4 << 10)).toEqual([true, true]);
+    expect(eu.events.slice(1, 3)).toEqual(
+      unasked.map((message) => ({ type: 'link-message', link, message })),
+    );
+    expect(eu.events[3]).toMatchObject({ message: { type: 'chunks' } });
+    expect((eu.links.bytes().get(hello.replica)?.received ?? 0) - before).toBeLessThan(chunk.length / 3);
   });
 
   test('that the replica closes end once on both sides, what was sent before having arrived', async () => {

@@ -131,7 +131,7 @@ export class PeerLinks {
     let bytes = this.encoded.get(message);
     if (bytes === undefined) {
       bytes = encodePeerMessage(message);
-      if (message.type === 'chunks' || isRepair(message)) bytes = compress(bytes);
+      if (isAskedFor(message)) bytes = compress(bytes);
       this.encoded.set(message, bytes);
     }
     connection.send(bytes);
@@ -255,6 +255,11 @@ export class PeerLinks {
     });
     if (this.links.size === 0) this.stopped?.();
   }
+}
+
+/** A peer is sent it only after it has sent a `subscribe` or a message of a repair. */
+function isAskedFor(message: PeerMessage): boolean {
+  return message.type === 'chunks' || (isRepair(message) && message.type !== 'repair-open');
 }
 
 function isRepair({ type }: PeerMessage): boolean {
