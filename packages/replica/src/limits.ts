@@ -140,7 +140,7 @@ export const CAUSAL_WAIT_MS = 1_000;
 /** What a detour has on its way is taken from it for so long after the origin itself is linked again. */
 export const DETOUR_MS = 1_000;
 /** And for so long beyond that while it goes on bringing: a backlog that is half here would come twice. */
-export const DETOUR_LONGER_MS = 4_000;
+export const DETOUR_LONGER_MS = 1_000;
 /** A detour that has brought nothing for so long has nothing on its way. */
 export const DETOUR_PAUSE_MS = 200;
 /** How long such an override holds. */
