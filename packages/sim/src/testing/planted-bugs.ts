@@ -69,7 +69,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'transactions that arrive without their last record, found at rest',
     checkers: ['convergence'],
     property: 'convergence',
-    seed: 14,
+    // Rare, since comparisons bring what is missing; where one side has removed the record nobody does.
+    seed: 369,
     options: wire((chunk) =>
       mapTransactions(chunk, (records) => records.slice(0, Math.max(1, records.length - 1))),
     ),
