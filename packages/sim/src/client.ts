@@ -57,8 +57,8 @@ export class Client implements SessionListener {
   private readonly waiting = new Map<number, Waiting>();
   /** Lost calls that will be tried again, in order. */
   private retries: Call[] = [];
-  /** Lost calls without bounds, with the start of the node that they were last given to. */
-  private unbounded: { readonly call: Call; readonly start: number }[] = [];
+  /** Lost calls without bounds, with the start of the node that they were last given to, and its directory. */
+  private unbounded: { readonly call: Call; readonly start: number; readonly epoch: number }[] = [];
   private nextRequest = 1;
 
   constructor(
@@ -216,7 +216,8 @@ export class Client implements SessionListener {
   }
 
   private lose(call: Call): void {
-    this.unbounded.push({ call, start: this.parts.cluster.node(this.node).starts });
+    const { starts, epoch } = this.parts.cluster.node(this.node);
+    this.unbounded.push({ call, start: starts, epoch });
     if (call.key !== undefined && this.parts.prng.chance(this.retryShare)) {
       this.retries.push(call);
       return;
@@ -230,13 +231,20 @@ export class Client implements SessionListener {
     this.parts.observer.answered(call);
   }
 
-  /** What a process had not made durable before it ended will never be: the next start bounds it. */
+  /**
+   * What a process had not made durable before it ended will never be: the next start bounds it. Of a directory that was
+   * replaced since, the next start says nothing: what was durable there may have been told to others, and is theirs now,
+   * with all that it had seen. So the bound is what the directory held at its end.
+   */
   private boundWhatIsOver(): void {
     const node = this.parts.cluster.node(this.node);
     const vector = this.parts.cluster.durable(this.node)?.ceiling;
     const over = this.unbounded.filter(({ start }) => start < node.starts);
     this.unbounded = this.unbounded.filter(({ start }) => start >= node.starts);
-    for (const { call } of over) if (call.outcome !== 'acknowledged') this.bound(call, vector);
+    for (const { call, epoch } of over) {
+      if (call.outcome === 'acknowledged') continue;
+      this.bound(call, epoch === node.epoch ? vector : node.ends[epoch]);
+    }
   }
 
   private bound(call: Call, vector: VersionVector | undefined): void {

@@ -3,16 +3,19 @@
  *
  * A crash ends the process at once; the disk decides what of an unfinished write is there at the next start.
  */
-import type { ReplicaId, VersionVector } from '@causeway/crdt';
+import { joinVersionVectors, type ReplicaId, type VersionVector } from '@causeway/crdt';
 import type { Operation, PeerMessage, WatchFilter } from '@causeway/protocol';
 import {
   type Batch,
   copiedKey,
   Driver,
+  decodeReplicaRecord,
   IDENTITY_KEY,
   type Limits,
+  REPLICA_KEY,
   type Rejoin,
   type ReplicaConfig,
+  type ReplicaRecord,
   type ScanEntry,
   type Status,
 } from '@causeway/replica';
@@ -62,6 +65,11 @@ export interface ClusterNode {
   gone: boolean;
   /** Counts the breaks in the history of its directory. */
   epoch: number;
+  /**
+   * What the directory held when each of its histories ended, by epoch: nothing that began in it has seen more. Undefined
+   * where that is not known.
+   */
+  readonly ends: (VersionVector | undefined)[];
   /** Its process is about to end. */
   stopping: boolean;
   /** The process, from its start to its end. */
@@ -152,6 +160,7 @@ export class Cluster {
       paused: false,
       gone: false,
       epoch: 0,
+      ends: [],
       stopping: false,
       host: undefined,
       driver: undefined,
@@ -233,7 +242,7 @@ export class Cluster {
     trace.note(node.index, 'begins anew', code);
     node.aside.push(old);
     node.leave = undefined;
-    node.epoch++;
+    this.endHistory(node);
     observer.begunAnew(node);
     const puts = [...batch.puts, ...copied];
     node.disk.restore(puts);
@@ -246,6 +255,12 @@ export class Cluster {
     scheduler.after(0.001, () => {
       if (node.starts === starts) this.start(node.index);
     });
+  }
+
+  /** The directory of a machine on which nothing runs is about to become another one. */
+  endHistory(node: ClusterNode): void {
+    const record = node.disk.at(REPLICA_KEY);
+    node.ends[node.epoch++] = record === undefined ? undefined : shownOf(decodeReplicaRecord(record));
   }
 
   /** The process ends; `power`: the machine goes with it, so that its peers are not told. */
@@ -376,6 +391,12 @@ export class Cluster {
     this.parts.trace.note(index, answer.type, answer.session, answer.request);
     this.sessions.get(answer.session)?.listener.answered(answer);
   }
+}
+
+/** What a process that has opened such a store may show of. */
+function shownOf({ positions, ceiling }: ReplicaRecord): VersionVector {
+  const held = new Map([...positions].map(([origin, { seq }]) => [origin, seq]));
+  return joinVersionVectors(held, ceiling);
 }
 
 function isIdentity(key: Uint8Array): boolean {

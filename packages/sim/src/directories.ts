@@ -82,8 +82,8 @@ export class Directories {
     this.history.leaves(node.index);
     this.onBreak(node);
     this.cluster.crash(node.index, false);
+    this.cluster.endHistory(node);
     change();
-    node.epoch++;
     this.cluster.start(node.index);
   }
 }
