@@ -102,10 +102,10 @@ describe('a repair', () => {
 });
 
 describe('a joiner that has a write by a stream, and not yet the removal, which another peer has compacted', () => {
-  test('gets the removal by a stream too, and takes over no version vector', () => {
+  /** What `b` wrote `a` has removed, and knows no longer; `b` still does, since nobody tells it what `a` has. */
+  function compactedAtOne(): { rigs: Rig[]; a: Rig; b: Rig } {
     const { rigs, wires } = linked('a', 'b');
     const [a, b] = rigs as [Rig, Rig];
-    // Nobody tells b what a has, so that b alone keeps the evidence.
     wires.filter = (message, from) =>
       from === a && ['ack', 'gossip'].includes(message.type) ? undefined : message;
     b.run(increment('c', 5), add('s', 'x'), put('r', 1));
@@ -113,6 +113,11 @@ describe('a joiner that has a write by a stream, and not yet the removal, which 
     a.run(reset('c'), remove('s', 'x'), del('r'));
     wires.pass(1_500);
     expect([a.record.horizon.get(a.id), b.record.horizon.size]).toEqual([a.seq, 0]);
+    return { rigs, a, b };
+  }
+
+  test('gets the removal by a stream too, and takes over no version vector', () => {
+    const { rigs, a, b } = compactedAtOne();
 
     const j = new Rig({ region: 'j', seeds: ['ws://a', 'ws://b'], limits });
     const more = new Wires([a, b, j]);
@@ -132,14 +137,7 @@ describe('a joiner that has a write by a stream, and not yet the removal, which 
   });
 
   test('makes nobody whole who takes over what it has', () => {
-    const { rigs, wires } = linked('a', 'b');
-    const [a, b] = rigs as [Rig, Rig];
-    wires.filter = (message, from) =>
-      from === a && ['ack', 'gossip'].includes(message.type) ? undefined : message;
-    b.run(increment('c', 5), add('s', 'x'), put('r', 1));
-    wires.pass(1_000);
-    a.run(reset('c'), remove('s', 'x'), del('r'));
-    wires.pass(1_500);
+    const { rigs, a, b } = compactedAtOne();
 
     const j = new Rig({ region: 'j', seeds: ['ws://a', 'ws://b'], limits });
     const k = new Rig({ region: 'k', seeds: ['ws://j'], limits: { ...limits, logFloorTransactions: 0 } });
