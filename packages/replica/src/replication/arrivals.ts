@@ -80,6 +80,11 @@ export class Arrivals {
     return this.open[0];
   }
 
+  /** Last seq of those that are open. */
+  get openThrough(): number | undefined {
+    return this.open.at(-1)?.lastSeq;
+  }
+
   /** Behind all others. */
   push(arrival: Arrival): void {
     this.closed.push(arrival);

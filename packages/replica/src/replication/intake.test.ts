@@ -300,23 +300,28 @@ describe('what is no chunk', () => {
   });
 
   test.each([
-    { name: 'a damaged one', claims: 1 },
-    { name: 'one that claims to be a thousand', claims: 1_000 },
-  ])('of a neighbour that is gone is asked of the next when its turn comes: $name', ({ claims }) => {
-    const { node, peer, other, third } = trio({ limits: { arrivalsOpenBytes: 1 } });
-    reports(peer, third, 3);
-    const cause = other.chunk([[puts('c', 1)]]);
-    third.seen.set(other.id, 1);
-    const first = third.chunk([[puts('a', 1)]]);
-    const before = third.seq;
-    const bad = damaged(third.chunk(Array.from({ length: claims }, () => [puts('a', 9)])));
-    third.seq = before;
-    peer.sends([first, bad], third.id);
-    node.cuts(peer.link);
-    reports(other, third, 3);
-    other.sends(cause);
-    expect(other.subscriptions.at(-1)).toBe(`${third.id}>1`);
-    other.sends(third.chunk([[puts('a', 2)]]), third.id);
-    expect(node.run(get('a'))).toEqual([2]);
-  });
+    { name: 'a damaged one', claims: 1, overlaps: 0 },
+    { name: 'one that claims to be a thousand', claims: 1_000, overlaps: 0 },
+    { name: 'one that begins with what is here', claims: 2, overlaps: 1 },
+  ])(
+    'of a neighbour that is gone is asked of the next when its turn comes: $name',
+    ({ claims, overlaps }) => {
+      const { node, peer, other, third } = trio({ limits: { arrivalsOpenBytes: 1 } });
+      reports(peer, third, 3);
+      const cause = other.chunk([[puts('c', 1)]]);
+      third.seen.set(other.id, 1);
+      const first = third.chunk([[puts('a', 1)]]);
+      const before = third.seq;
+      third.seq -= overlaps;
+      const bad = damaged(third.chunk(Array.from({ length: claims }, () => [puts('a', 9)])));
+      third.seq = before;
+      peer.sends([first, bad], third.id);
+      node.cuts(peer.link);
+      reports(other, third, 3);
+      other.sends(cause);
+      expect(other.subscriptions.at(-1)).toBe(`${third.id}>1`);
+      other.sends(third.chunk([[puts('a', 2)]]), third.id);
+      expect(node.run(get('a'))).toEqual([2]);
+    },
+  );
 });

@@ -257,8 +257,9 @@ export class Intake {
       arrivals.openAhead();
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
-      const { from, firstSeq } = arrivals.dropClosed();
-      inflow.received = firstSeq - 1;
+      const { from } = arrivals.dropClosed();
+      // Not from its firstSeq on: that may be of what is here already.
+      inflow.received = arrivals.openThrough ?? seqOf(this.store.executed, inflow.origin);
       // Also what others have sent since is to come again.
       this.subscribe(inflow, undefined);
       this.onNonsense(from, error);
