@@ -7,6 +7,7 @@ import { covers } from '@causeway/crdt';
 import { CausewayError, type KeyType } from '@causeway/protocol';
 import type { Telemetry } from '../environment.js';
 import { CONFLICT_BYTES_MAX, CONFLICTS_MAX } from '../limits.js';
+import { detached } from '../store/keyspace.js';
 
 export interface ConflictSide {
   /** Canonical bytes: the register's value, or the element; absent for a delete or a removal. */
@@ -29,6 +30,11 @@ export function unseen(dot: Dot, origin: ReplicaId, deps: VersionVector): boolea
   return dot.replica !== origin && !covers(deps, dot);
 }
 
+/** A value is a view of the message that it came in, which the feed would keep. */
+function withOwnValue(side: ConflictSide): ConflictSide {
+  return side.value === undefined ? side : { ...side, value: detached(side.value) };
+}
+
 export class Conflicts {
   readonly counts: Record<KeyType, number> = { register: 0, set: 0, counter: 0 };
   private readonly feed: { position: number; bytes: number; record: ConflictRecord }[] = [];
@@ -46,7 +52,9 @@ export class Conflicts {
     this.count(record.type);
     const bytes =
       record.key.length + (record.winner.value?.length ?? 0) + (record.loser.value?.length ?? 0) + 256;
-    this.feed.push({ position: ++this.position, bytes, record });
+    const { winner, loser } = record;
+    const own = { ...record, winner: withOwnValue(winner), loser: withOwnValue(loser) };
+    this.feed.push({ position: ++this.position, bytes, record: own });
     this.bytes += bytes;
     while (this.feed.length > CONFLICTS_MAX || (this.bytes > CONFLICT_BYTES_MAX && this.feed.length > 1)) {
       this.bytes -= this.feed.shift()!.bytes;

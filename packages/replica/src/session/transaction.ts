@@ -29,7 +29,6 @@ import type { Now } from '../environment.js';
 import { ANSWER_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_ITEMS_MAX } from '../limits.js';
 import { applyClear, applyCounter, applyElement, applyRegister, clearedThrough } from '../store/apply.js';
 import type { Changes } from '../store/changes.js';
-import { detached } from '../store/keyspace.js';
 import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { ElementOverride, SetRead } from './set-read.js';
@@ -254,9 +253,7 @@ export class Transaction {
       draft.next = { stamp, dot: this.dot };
       return { op: operation.op };
     }
-    const { ttlMs } = operation;
-    // A view of the frame that it came in would keep all of it in memory.
-    const value = detached(operation.value);
+    const { ttlMs, value } = operation;
     draft.next =
       ttlMs === undefined
         ? { stamp, dot: this.dot, value }

@@ -22,7 +22,13 @@ import {
 } from '@causeway/crdt';
 import type { Now } from '../environment.js';
 import { detached, expiryKey, garbageKey, KIND, NO_BYTES, textKey } from './keyspace.js';
-import type { CounterSlot, ElementSlot, RegisterSlot, SetSlot } from './slot.js';
+import {
+  type CounterSlot,
+  type ElementSlot,
+  type RegisterSlot,
+  type SetSlot,
+  VALUE_FOLDED_MAX,
+} from './slot.js';
 import type { Store } from './store.js';
 
 /** An empty version vector. */
@@ -39,7 +45,6 @@ export function applyRegister(store: Store, slot: RegisterSlot, register: Regist
   const joined = joinRegisters(slot.register, register);
   if (joined === slot.register) return false;
   store.touch(slot);
-  // The value is a view of the frame that it came in, and would keep all of it in memory.
   slot.register = withOwnValue(joined);
   slot.expired = joined.expiresAt !== undefined && joined.expiresAt <= now.wall;
   if (isDeadRegister(joined, now.wall)) {
@@ -51,8 +56,9 @@ export function applyRegister(store: Store, slot: RegisterSlot, register: Regist
   return true;
 }
 
+/** A value is a view of the frame that it came in; one that may be kept beyond its commit would keep all of that in memory. */
 function withOwnValue(register: Register): Register {
-  if (register.value === undefined) return register;
+  if (register.value === undefined || register.value.length <= VALUE_FOLDED_MAX) return register;
   const value = detached(register.value);
   if (value === register.value) return register;
   const { stamp, dot, expiresAt } = register;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MemoryStore } from '../testing/memory-store.js';
 import { IndexPages } from './index-pages.js';
-import { KIND, kindRange, textKey } from './keyspace.js';
+import { KIND, kindRange } from './keyspace.js';
 import { MerkleIndex } from './merkle.js';
 import { RegisterSlot } from './slot.js';
 
@@ -29,7 +29,7 @@ class Kept {
   commit(changes: readonly (readonly [number, Digest])[], page: number | undefined, stored = true): void {
     const puts = page === undefined ? [] : [this.pages.page(page)];
     for (const [record, digest] of changes) {
-      const slot = new RegisterSlot(textKey(KIND.register, `k${record}`), `k${record}`);
+      const slot = new RegisterSlot(`k${record}`);
       this.index.change(slot, this.counted.get(record) ?? new Digest(), digest);
       this.counted.set(record, digest);
     }

@@ -173,15 +173,13 @@ export class Reads {
     slot.unreadable = false;
     slot.corrupt = this.damaged.size > 0 && this.damaged.has(bytesText(slot.key));
     if (value === undefined) return;
-    this.slots.resize(slot, slot.key.length + value.length);
+    const { key } = slot;
+    this.slots.resize(slot, key.length + value.length);
     try {
-      slot.decode(unsealValue(slot.key, value));
+      slot.decode(unsealValue(key, value));
     } catch (error) {
       // Absent means unknown: what arrives is joined all the same, and repair brings the rest back.
-      this.log.error(
-        { key: textOfKey(slot.key), error },
-        'a stored record is damaged and is treated as lost',
-      );
+      this.log.error({ key: textOfKey(key), error }, 'a stored record is damaged and is treated as lost');
       this.damage(slot);
     }
   }

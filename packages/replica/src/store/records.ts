@@ -6,7 +6,7 @@
  * - What was found damaged, or is older than the store, is handed out to nobody who comes anew; who has it keeps it.
  */
 import { assert } from '../assert.js';
-import { bytesText, decodeText, elementKey, KIND, splitElementKey, textKey } from './keyspace.js';
+import { bytesText, decodeText, KIND, splitElementKey } from './keyspace.js';
 import type { Reads } from './reads.js';
 import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
 import type { SlotCache, SlotTable } from './slot-cache.js';
@@ -19,26 +19,22 @@ export class Records {
 
   register(key: string): RegisterSlot {
     const { registers } = this.slots;
-    return (
-      this.held(registers, key) ?? this.wanted(registers, new RegisterSlot(textKey(KIND.register, key), key))
-    );
+    return this.held(registers, key) ?? this.wanted(registers, new RegisterSlot(key));
   }
 
   set(key: string): SetSlot {
     const { sets } = this.slots;
-    return this.held(sets, key) ?? this.wanted(sets, new SetSlot(textKey(KIND.set, key), key));
+    return this.held(sets, key) ?? this.wanted(sets, new SetSlot(key));
   }
 
   counter(key: string): CounterSlot {
     const { counters } = this.slots;
-    return (
-      this.held(counters, key) ?? this.wanted(counters, new CounterSlot(textKey(KIND.counter, key), key))
-    );
+    return this.held(counters, key) ?? this.wanted(counters, new CounterSlot(key));
   }
 
   result(id: string): ResultSlot {
     const { results } = this.slots;
-    return this.held(results, id) ?? this.wanted(results, new ResultSlot(textKey(KIND.result, id), id));
+    return this.held(results, id) ?? this.wanted(results, new ResultSlot(id));
   }
 
   element(key: string, element: Uint8Array): ElementSlot {
@@ -47,8 +43,7 @@ export class Records {
     const held = this.held(elements, id);
     if (held !== undefined) return held;
     // The operation's bytes are a view of a frame, which would be kept alive with the slot.
-    const own = elementKey(key, element);
-    return this.wanted(elements, new ElementSlot(key, own.subarray(own.length - element.length), own, id));
+    return this.wanted(elements, new ElementSlot(key, new Uint8Array(element), id));
   }
 
   /** The slot of a record found by its key in the store; undefined for kinds that are no user records. */
@@ -96,7 +91,7 @@ export class Records {
 
   release(slot: Slot): void {
     assert(slot.pins > 0, 'a slot is released by whom it was acquired');
-    slot.pins--;
+    if (--slot.pins === 0) slot.rest();
   }
 
   private held<S extends Slot>(table: SlotTable<S>, name: string): S | undefined {
@@ -108,7 +103,7 @@ export class Records {
   }
 
   private wanted<S extends Slot>(table: SlotTable<S>, slot: S): S {
-    slot.bytes = slot.key.length;
+    slot.bytes = slot.name.length;
     slot.pins = 1;
     this.reads.load(slot);
     this.slots.add(table, slot);

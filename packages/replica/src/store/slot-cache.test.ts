@@ -9,7 +9,7 @@ import { SlotCache } from './slot-cache.js';
 import { Unstable } from './unstable.js';
 
 function slot(id: string, bytes = 100): RegisterSlot {
-  const made = new RegisterSlot(new Uint8Array(0), id);
+  const made = new RegisterSlot(id);
   made.bytes = bytes;
   made.loaded = true;
   return made;

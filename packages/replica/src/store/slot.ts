@@ -7,6 +7,8 @@
  * - `counted` is the slot's part of the root digest: the live dots of the state as stored, never as seen
  *   through a clear record. So a clear costs nothing at once, and its purge settles the digest bit by bit.
  * - A slot that is pinned or dirty is never evicted.
+ * - A state is one text of its stored form, unless somebody works with it (`Folding`): what it decodes to are ten
+ *   objects and some memory outside V8's heap, each of which its collector would copy twice and follow ever after.
  */
 import {
   addCounterDigest,
@@ -35,6 +37,13 @@ import {
   encodeSetMeta,
   type SetMeta,
 } from '@causeway/protocol';
+import { assert } from '../assert.js';
+import { bytesText, elementKey, KIND, textBytes, textKey } from './keyspace.js';
+
+/** A larger state is kept as it is: what folding saves is little of it, and reading it again would copy all of it. Bytes. */
+const FOLDED_BYTES_MAX = 2_048;
+/** A value of more bytes may be kept beyond its commit: it needs memory of its own. */
+export const VALUE_FOLDED_MAX = 1_024;
 
 export abstract class Slot {
   /** Users that need it to stay. */
@@ -62,74 +71,151 @@ export abstract class Slot {
   table: Map<string, Slot> | undefined;
 
   constructor(
-    /** Key in the store. */
-    readonly key: Uint8Array,
     /** Names it among the slots of its kind. */
     readonly name: string,
   ) {}
 
+  /** Key in the store: made anew each time, since most slots are kept for much longer than it is needed. */
+  abstract get key(): Uint8Array;
   /** The record is not there: its kind's empty state. */
   abstract get absent(): boolean;
+  /** Takes the state out of its stored form. @throws CausewayError CAUSEWAY_CORRUPT */
   abstract decode(payload: Uint8Array): void;
   abstract encode(writer: ByteWriter): void;
+  /** The state is to be changed. */
+  abstract unfold(): void;
+  /** `payload` is what `encode` wrote of the newest state, and is only lent. */
+  abstract fold(payload: Uint8Array): void;
+  /** Nobody works with the state any more. */
+  abstract rest(): void;
   addDigest(_digest: Digest, _hasher: Hasher): void {
     // Only live user data is part of the root digest.
   }
 }
 
-export class RegisterSlot extends Slot {
-  register: Register | undefined;
+/** A slot whose state is kept as a text of its stored form while nobody works with it. */
+abstract class Folding<State> extends Slot {
+  private opened: State | undefined;
+  /** All of the newest state, of one unit a byte; undefined while that is only in `opened`. */
+  private folded: string | undefined;
+
+  protected abstract readonly none: State;
+  /** Of the stored form, bytes. */
+  protected get foldedMax(): number {
+    return FOLDED_BYTES_MAX;
+  }
+  protected abstract parse(payload: Uint8Array): State;
+
+  protected get current(): State {
+    this.opened ??= this.folded === undefined ? this.none : this.parse(textBytes(this.folded));
+    return this.opened;
+  }
+
+  /** After `unfold`. */
+  protected set current(state: State) {
+    assert(this.folded === undefined, 'a state is unfolded before it is changed');
+    this.opened = state;
+  }
+
+  decode(payload: Uint8Array): void {
+    this.opened = this.parse(payload);
+    if (payload.length <= this.foldedMax) this.folded = bytesText(payload);
+  }
+
+  unfold(): void {
+    this.opened = this.current;
+    this.folded = undefined;
+  }
+
+  fold(payload: Uint8Array): void {
+    if (payload.length > this.foldedMax) return;
+    this.folded = bytesText(payload);
+    this.opened = undefined;
+  }
+
+  rest(): void {
+    if (this.folded !== undefined) this.opened = undefined;
+  }
+}
+
+export class RegisterSlot extends Folding<Register | undefined> {
   /** Its expiry came and has taken it out of the digest. */
   expired = false;
 
-  constructor(key: Uint8Array, name: string) {
-    super(key, name);
+  get key(): Uint8Array {
+    return textKey(KIND.register, this.name);
   }
 
   get userKey(): string {
     return this.name;
   }
 
-  get absent(): boolean {
-    return this.register === undefined;
+  get register(): Register | undefined {
+    return this.current;
   }
 
-  decode(payload: Uint8Array): void {
+  set register(register: Register | undefined) {
+    this.current = register;
+  }
+
+  get absent(): boolean {
+    return this.current === undefined;
+  }
+
+  protected get none(): undefined {
+    return undefined;
+  }
+
+  protected parse(payload: Uint8Array): Register {
     const { register, expired } = decodeRegister(payload);
-    this.register = register;
     this.expired = expired;
+    return register;
   }
 
   encode(writer: ByteWriter): void {
-    if (this.register !== undefined) encodeRegister(writer, this.register, this.expired);
+    const { register } = this;
+    if (register !== undefined) encodeRegister(writer, register, this.expired);
   }
 
   override addDigest(digest: Digest, hasher: Hasher): void {
-    if (this.register !== undefined && !this.expired) {
-      addRegisterDigest(digest, hasher, this.userKey, this.register);
-    }
+    const { register } = this;
+    if (register !== undefined && !this.expired) addRegisterDigest(digest, hasher, this.userKey, register);
   }
 }
 
-export class ElementSlot extends Slot {
-  state: SetElement = EMPTY_ELEMENT;
-
+export class ElementSlot extends Folding<SetElement> {
   constructor(
     readonly userKey: string,
     readonly element: Uint8Array,
-    key: Uint8Array,
     /** `elementId` of both: sorts like the elements' bytes. */
     readonly id: string,
   ) {
-    super(key, id);
+    super(id);
+  }
+
+  get key(): Uint8Array {
+    return elementKey(this.userKey, this.element);
+  }
+
+  get state(): SetElement {
+    return this.current;
+  }
+
+  set state(state: SetElement) {
+    this.current = state;
   }
 
   get absent(): boolean {
-    return this.state.adds.length === 0 && this.state.removals.length === 0;
+    const { adds, removals } = this.current;
+    return adds.length === 0 && removals.length === 0;
   }
 
-  decode(payload: Uint8Array): void {
-    this.state = decodeElement(payload);
+  protected get none(): SetElement {
+    return EMPTY_ELEMENT;
+  }
+
+  protected parse(payload: Uint8Array): SetElement {
+    return decodeElement(payload);
   }
 
   encode(writer: ByteWriter): void {
@@ -142,24 +228,41 @@ export class ElementSlot extends Slot {
 }
 
 const NOTHING_CLEARED: VersionVector = new Map();
+const EMPTY_META: SetMeta = { size: 0 };
 
-export class SetSlot extends Slot {
-  meta: SetMeta = { size: 0 };
+export class SetSlot extends Folding<SetMeta> {
+  /** Never: a purge is told from one that was begun after it by being the same object. And sets are few. */
+  protected override get foldedMax(): number {
+    return 0;
+  }
 
-  constructor(key: Uint8Array, name: string) {
-    super(key, name);
+  get key(): Uint8Array {
+    return textKey(KIND.set, this.name);
   }
 
   get userKey(): string {
     return this.name;
   }
 
-  get absent(): boolean {
-    return this.meta.size === 0 && this.meta.clear === undefined && this.meta.purge === undefined;
+  get meta(): SetMeta {
+    return this.current;
   }
 
-  decode(payload: Uint8Array): void {
-    this.meta = decodeSetMeta(payload);
+  set meta(meta: SetMeta) {
+    this.current = meta;
+  }
+
+  get absent(): boolean {
+    const { size, clear, purge } = this.current;
+    return size === 0 && clear === undefined && purge === undefined;
+  }
+
+  protected get none(): SetMeta {
+    return EMPTY_META;
+  }
+
+  protected parse(payload: Uint8Array): SetMeta {
+    return decodeSetMeta(payload);
   }
 
   encode(writer: ByteWriter): void {
@@ -167,23 +270,33 @@ export class SetSlot extends Slot {
   }
 }
 
-export class CounterSlot extends Slot {
-  counter: Counter = EMPTY_COUNTER;
-
-  constructor(key: Uint8Array, name: string) {
-    super(key, name);
+export class CounterSlot extends Folding<Counter> {
+  get key(): Uint8Array {
+    return textKey(KIND.counter, this.name);
   }
 
   get userKey(): string {
     return this.name;
   }
 
-  get absent(): boolean {
-    return this.counter.entries.length === 0;
+  get counter(): Counter {
+    return this.current;
   }
 
-  decode(payload: Uint8Array): void {
-    this.counter = decodeCounter(payload);
+  set counter(counter: Counter) {
+    this.current = counter;
+  }
+
+  get absent(): boolean {
+    return this.current.entries.length === 0;
+  }
+
+  protected get none(): Counter {
+    return EMPTY_COUNTER;
+  }
+
+  protected parse(payload: Uint8Array): Counter {
+    return decodeCounter(payload);
   }
 
   encode(writer: ByteWriter): void {
@@ -205,18 +318,38 @@ export interface StoredResult {
   readonly bytes: number;
 }
 
-export class ResultSlot extends Slot {
-  stored: StoredResult | undefined;
-
-  get absent(): boolean {
-    return this.stored === undefined;
+export class ResultSlot extends Folding<StoredResult | undefined> {
+  get key(): Uint8Array {
+    return textKey(KIND.result, this.name);
   }
 
-  decode(payload: Uint8Array): void {
-    this.stored = decodeFrame(payload, payload.length, Number.POSITIVE_INFINITY) as StoredResult;
+  /** What was answered are views of frames: none is kept. */
+  protected override get foldedMax(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  get stored(): StoredResult | undefined {
+    return this.current;
+  }
+
+  set stored(stored: StoredResult | undefined) {
+    this.current = stored;
+  }
+
+  get absent(): boolean {
+    return this.current === undefined;
+  }
+
+  protected get none(): undefined {
+    return undefined;
+  }
+
+  protected parse(payload: Uint8Array): StoredResult {
+    return decodeFrame(payload, payload.length, Number.POSITIVE_INFINITY) as StoredResult;
   }
 
   encode(writer: ByteWriter): void {
-    if (this.stored !== undefined) writer.raw(encodeFrame(this.stored));
+    const { stored } = this;
+    if (stored !== undefined) writer.raw(encodeFrame(stored));
   }
 }

@@ -138,6 +138,7 @@ export class Store {
   /** Must be called before a slot's state is changed, with all of it loaded. */
   touch(slot: Slot): void {
     assert(slot.loaded, 'only a loaded record is changed');
+    slot.unfold();
     if (slot.counted === undefined) slot.counted = this.digestOf(slot);
     if (slot.dirty !== this.forming.number) {
       slot.dirty = this.forming.number;
@@ -376,16 +377,19 @@ export class Store {
       this.index.change(slot, this.before, counted);
       slot.counted = counted;
       // What is written over a damaged record lacks what that held: reads of it go on being refused.
-      if (slot.corrupt) puts.push({ key: damagedKey(slot.key), value: NO_BYTES });
+      const { key } = slot;
+      if (slot.corrupt) puts.push({ key: damagedKey(key), value: NO_BYTES });
       if (slot.absent) {
-        deletes.push(slot.key);
+        deletes.push(key);
         continue;
       }
       this.writer.reset();
       slot.encode(this.writer);
-      const value = sealValue(slot.key, this.writer.view());
-      this.slots.resize(slot, slot.key.length + value.length);
-      puts.push({ key: slot.key, value });
+      const payload = this.writer.view();
+      const value = sealValue(key, payload);
+      slot.fold(payload);
+      this.slots.resize(slot, key.length + value.length);
+      puts.push({ key, value });
     }
     for (const chunk of commit.chunks) {
       puts.push({ key: logKey(chunk.origin, chunk.firstSeq), value: chunk.bytes });
