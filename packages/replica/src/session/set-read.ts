@@ -11,9 +11,8 @@ import { CausewayError, decodeElement, SET_ELEMENTS_MAX, unsealValue } from '@ca
 import type { ScanEntry } from '../events.js';
 import { READ_ELEMENT_BYTES } from '../limits.js';
 import { clearedThrough } from '../store/apply.js';
-import { bytesText, elementRange, splitElementKey } from '../store/keyspace.js';
+import { bytesText, elementId, elementRange, splitElementKey } from '../store/keyspace.js';
 import type { RangeWatch } from '../store/range-watches.js';
-import { elementId } from '../store/records.js';
 import type { SetSlot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import { type AnswerBudget, overloaded } from './answer-budget.js';

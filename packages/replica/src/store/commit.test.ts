@@ -1,14 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Commit } from './commit.js';
-import { elementId } from './records.js';
+import { elementId } from './keyspace.js';
 import { ElementSlot, RegisterSlot, type Slot } from './slot.js';
 
 const SETS = ['a', 'b', 'c'];
 
 function element(set: string, number: number): ElementSlot {
-  const bytes = Uint8Array.of(number);
-  return new ElementSlot(set, bytes, elementId(set, String(number)));
+  return new ElementSlot(set, elementId(set, String(number)));
 }
 
 test('the elements of a set are those that were touched, whenever they are asked for', () => {

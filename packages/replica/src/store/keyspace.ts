@@ -265,3 +265,13 @@ export function textBytes(text: string): Uint8Array {
 export function bytesText(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
+
+/** Names an element, of which `element` is the text: ids of one set share a prefix and sort like the elements' bytes. */
+export function elementId(key: string, element: string): string {
+  return `e${key.length}:${key}${element}`;
+}
+
+/** The bytes of the element that `id` names, of the set `key`. */
+export function elementOfId(id: string, key: string): Uint8Array {
+  return textBytes(id.slice(id.indexOf(':') + 1 + key.length));
+}

@@ -6,7 +6,7 @@
  * - What was found damaged, or is older than the store, is handed out to nobody who comes anew; who has it keeps it.
  */
 import { assert } from '../assert.js';
-import { bytesText, decodeText, KIND, splitElementKey } from './keyspace.js';
+import { bytesText, decodeText, elementId, KIND, splitElementKey } from './keyspace.js';
 import type { Reads } from './reads.js';
 import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
 import type { SlotCache, SlotTable } from './slot-cache.js';
@@ -40,10 +40,7 @@ export class Records {
   element(key: string, element: Uint8Array): ElementSlot {
     const { elements } = this.slots;
     const id = elementId(key, bytesText(element));
-    const held = this.held(elements, id);
-    if (held !== undefined) return held;
-    // The operation's bytes are a view of a frame, which would be kept alive with the slot.
-    return this.wanted(elements, new ElementSlot(key, new Uint8Array(element), id));
+    return this.held(elements, id) ?? this.wanted(elements, new ElementSlot(key, id));
   }
 
   /** The slot of a record found by its key in the store; undefined for kinds that are no user records. */
@@ -109,9 +106,4 @@ export class Records {
     this.slots.add(table, slot);
     return slot;
   }
-}
-
-/** Text id of an element: ids of one set share a prefix and sort like the elements' bytes. */
-export function elementId(key: string, element: string): string {
-  return `e${key.length}:${key}${element}`;
 }

@@ -38,7 +38,7 @@ import {
   type SetMeta,
 } from '@causeway/protocol';
 import { assert } from '../assert.js';
-import { bytesText, elementKey, KIND, textBytes, textKey } from './keyspace.js';
+import { bytesText, elementKey, elementOfId, KIND, textBytes, textKey } from './keyspace.js';
 
 /** A larger state is kept as it is: what folding saves is little of it, and reading it again would copy all of it. Bytes. */
 const FOLDED_BYTES_MAX = 2_048;
@@ -186,11 +186,19 @@ export class RegisterSlot extends Folding<Register | undefined> {
 export class ElementSlot extends Folding<SetElement> {
   constructor(
     readonly userKey: string,
-    readonly element: Uint8Array,
-    /** `elementId` of both: sorts like the elements' bytes. */
-    readonly id: string,
+    /** `elementId`: sorts like the elements' bytes. */
+    id: string,
   ) {
     super(id);
+  }
+
+  get id(): string {
+    return this.name;
+  }
+
+  /** A copy. */
+  get element(): Uint8Array {
+    return elementOfId(this.name, this.userKey);
   }
 
   get key(): Uint8Array {
