@@ -16,7 +16,8 @@ import { keyOf } from './mixes.js';
 const LANES = 64;
 const FILL_LANES = 1_000;
 const ADD_BATCH = 500;
-const VALUE = crypto.getRandomValues(new Uint8Array(100));
+/** Of its own for each write: neither LevelDB nor the links make less of it. */
+const value = () => crypto.getRandomValues(new Uint8Array(100));
 const ENTRY_BYTES = 120;
 const FLAT = 1.5;
 
@@ -73,7 +74,7 @@ async function filled(keys: number, recorder: Recorder): Promise<Sized> {
   const pids = [node.pid ?? 0];
   const before = await usageOf(pids);
   const db = await connect({ endpoints: [node.urls.client] });
-  await each(keys, FILL_LANES, (index) => db.register(keyOf(index)).set(VALUE));
+  await each(keys, FILL_LANES, (index) => db.register(keyOf(index)).set(value()));
   await db.close();
   const { residentBytes, writtenBytes } = await usageOf(pids);
   const diskBytes = await bytesOfDirectory(join(cluster.directory, 'solo', 'db'));
@@ -98,7 +99,7 @@ async function costs(
     const key = () => databases[index]!.register(keyOf(Math.floor(Math.random() * keys)));
     const before = await usageOf([node.pid ?? 0]);
     const { perSecond, latencies } = await closedLoop(LANES, seconds, () =>
-      kind === 'write' ? key().set(VALUE) : key().get(),
+      kind === 'write' ? key().set(value()) : key().get(),
     );
     const cpuSeconds = (await usageOf([node.pid ?? 0])).cpuSeconds - before.cpuSeconds;
     return { micros: 1e6 / perSecond, cpuMicros: (cpuSeconds * 1e6) / latencies.count };
@@ -126,7 +127,7 @@ async function starts({ keys, node, cluster }: Sized, times: number, recorder: R
     recorder.tell(`${keys} keys: start ${time + 1} of ${times}`);
     const writer = await connect({ endpoints: [node.urls.client] });
     const load = Array.from({ length: 256 }, (_, index) =>
-      writer.register(keyOf((index * 997) % keys)).set(VALUE),
+      writer.register(keyOf((index * 997) % keys)).set(value()),
     );
     await load[0];
     await Promise.allSettled([...load, node.kill('SIGKILL'), writer.close()]);
@@ -222,7 +223,7 @@ async function replicated(recorder: Recorder): Promise<void> {
       recorder.tell(`bytes replicated, ${lanes} in flight`);
       await cluster.untilEqual();
       const before = bytesDelivered(cluster);
-      await each(count, lanes, (index) => db.register(keyOf(index)).set(VALUE));
+      await each(count, lanes, (index) => db.register(keyOf(index)).set(value()));
       await cluster.untilEqual();
       const perWrite = (bytesDelivered(cluster) - before) / count;
       recorder.figure(`bytes on the link for each write, ${lanes} in flight`, 'B', perWrite, {

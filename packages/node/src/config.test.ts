@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
 import { describe, expect, test } from 'vitest';
 import { checkConfig, describeConfig } from './config.js';
 import { readAdminToken, readConfig } from './config-sources.js';
@@ -22,7 +23,15 @@ describe('The configuration', () => {
       maxClockSkew: 500,
       logMaxAge: 1_209_600_000,
       logMaxSize: 4_294_967_296,
+      cacheSize: expect.any(Number),
     });
+  });
+
+  test('keeps records in an eighth of what V8 may take, within bounds', () => {
+    const { cacheSize } = readConfig(['--region', 'eu'], {});
+    expect(cacheSize).toBeLessThanOrEqual(Math.max(32 << 20, getHeapStatistics().heap_size_limit / 8));
+    expect(cacheSize).toBeGreaterThanOrEqual(32 << 20);
+    expect(cacheSize).toBeLessThanOrEqual(512 << 20);
   });
 
   test('takes flags over environment over file', async () => {
@@ -163,6 +172,7 @@ test.each([
   { flag: '--max-clock-skew', text: '2s', name: 'maxClockSkew', want: 2_000 },
   { flag: '--log-max-age', text: '30d', name: 'logMaxAge', want: 2_592_000_000 },
   { flag: '--log-max-size', text: '64MiB', name: 'logMaxSize', want: 67_108_864 },
+  { flag: '--cache-size', text: '1GiB', name: 'cacheSize', want: 1_073_741_824 },
 ] as const)('$flag $text is $want', ({ flag, text, name, want }) => {
   const config = readConfig(['--region', 'eu', flag, text], {});
   expect(config[name]).toBe(want);

@@ -4,6 +4,7 @@
  * A wrong setting is CAUSEWAY_BAD_CONFIG; the message names the flag, the variable and what is allowed. What is
  * known but not there yet is refused, never ignored.
  */
+import { getHeapStatistics } from 'node:v8';
 import { DEFAULT_LIMITS } from '@causeway/replica';
 import { z } from 'zod';
 import type { ListenAddress } from './client-facing.js';
@@ -31,6 +32,7 @@ export interface NodeConfig {
   readonly logMaxAge: number;
   /** Bytes. */
   readonly logMaxSize: number;
+  readonly cacheSize: number;
 }
 
 const REGION = /^[a-z0-9-]{1,32}$/;
@@ -117,6 +119,12 @@ const size = (least: number, most: number) =>
       return z.NEVER;
     });
 
+/** V8 takes its own limit from the memory of the machine or of the container, or from --max-old-space-size. */
+function defaultCacheSize(): number {
+  const share = getHeapStatistics().heap_size_limit / 8;
+  return Math.min(512, Math.max(32, Math.floor(share / 2 ** 20))) * 2 ** 20;
+}
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 const schema = z.strictObject({
@@ -138,6 +146,7 @@ const schema = z.strictObject({
   maxClockSkew: duration(1, 24 * 3_600_000).default(DEFAULT_LIMITS.maxClockSkewMs),
   logMaxAge: duration(60_000, 10 * 365 * 24 * 3_600_000).default(DEFAULT_LIMITS.logAgeMaxMs),
   logMaxSize: size(64 << 10, 2 ** 50).default(DEFAULT_LIMITS.logBytesMax),
+  cacheSize: size(1 << 20, 2 ** 40).default(defaultCacheSize),
 });
 
 /** Throws CAUSEWAY_BAD_CONFIG naming everything that is wrong. */
@@ -176,6 +185,7 @@ export function describeConfig(config: NodeConfig): Record<string, unknown> {
     maxClockSkew: formatDuration(config.maxClockSkew),
     logMaxAge: formatDuration(config.logMaxAge),
     logMaxSize: formatSize(config.logMaxSize),
+    cacheSize: formatSize(config.cacheSize),
   };
 }
 

@@ -123,6 +123,7 @@ async function wire(
       maxClockSkewMs: config.maxClockSkew,
       logBytesMax: config.logMaxSize,
       logAgeMaxMs: config.logMaxAge,
+      cacheBytesMax: config.cacheSize,
     },
   });
 

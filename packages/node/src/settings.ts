@@ -23,6 +23,7 @@ export interface NodeOptions {
   readonly logMaxAge?: string | number;
   /** Bytes, or a size such as 4GiB. */
   readonly logMaxSize?: string | number;
+  readonly cacheSize?: string | number;
 }
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -83,6 +84,12 @@ export const SETTINGS: Readonly<Record<Name, Setting>> = {
     'SIZE',
     '4GiB',
     'what the log may take while a member is away; beyond it that member is repaired on its return',
+  ),
+  cacheSize: setting(
+    'cache-size',
+    'SIZE',
+    "1/8 of V8's heap limit",
+    'records kept in memory; by default an eighth of what V8 may take, from 32MiB to 512MiB',
   ),
   logMaxAge: setting('log-max-age', 'DURATION', '14d', 'the same in time'),
   allowOrigin: setting('allow-origin', 'ORIGIN,…', 'none', 'browser origins that may use this node'),
