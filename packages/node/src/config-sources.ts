@@ -2,6 +2,7 @@
  * Where settings come from: flags over environment over a file. Only collects; config.ts checks.
  */
 import { readFileSync } from 'node:fs';
+import { getHeapStatistics } from 'node:v8';
 import { checkConfig, type NodeConfig } from './config.js';
 import { badConfig, LATER, NAMES, nameSetting, notYet, quote, SETTINGS, variableOf } from './settings.js';
 
@@ -10,10 +11,20 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Nod
   const { config, ...flags } = parseFlags(args);
   const file = config ?? (env['CAUSEWAY_CONFIG'] || undefined);
   return checkConfig({
+    cacheSize: cacheSizeOfProcess(),
     ...(typeof file === 'string' ? readFileOptions(file) : {}),
     ...readEnvironment(env),
     ...flags,
   });
+}
+
+/**
+ * For a process that is a node and nothing else, bytes. V8 takes its limit from the memory of the machine or of the
+ * container, or from --max-old-space-size.
+ */
+function cacheSizeOfProcess(): number {
+  const mebibytes = Math.floor(getHeapStatistics().heap_size_limit / 8 / 2 ** 20);
+  return Math.min(512, Math.max(8, mebibytes)) * 2 ** 20;
 }
 
 /** The token of --admin-token-file, if there is one. Throws CAUSEWAY_BAD_CONFIG. */

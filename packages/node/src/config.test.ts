@@ -27,11 +27,17 @@ describe('The configuration', () => {
     });
   });
 
-  test('keeps records in an eighth of what V8 may take, within bounds', () => {
+  test('keeps records in an eighth of what V8 may take, and leaves it half', () => {
+    const heap = getHeapStatistics().heap_size_limit;
     const { cacheSize } = readConfig(['--region', 'eu'], {});
-    expect(cacheSize).toBeLessThanOrEqual(Math.max(32 << 20, getHeapStatistics().heap_size_limit / 8));
-    expect(cacheSize).toBeGreaterThanOrEqual(32 << 20);
+    expect(cacheSize).toBeLessThanOrEqual(Math.max(8 << 20, heap / 8));
+    expect(cacheSize).toBeGreaterThanOrEqual(8 << 20);
     expect(cacheSize).toBeLessThanOrEqual(512 << 20);
+    expect(checkConfig({ region: 'eu' }).cacheSize).toBe(96 << 20);
+    const more = Math.min(2 ** 31, 2 ** 20 * Math.ceil(heap / 2 ** 20));
+    if (more > heap / 2) {
+      expect(() => checkConfig({ region: 'eu', cacheSize: more })).toThrow(/--max-old-space-size/);
+    }
   });
 
   test('takes flags over environment over file', async () => {
@@ -172,7 +178,7 @@ test.each([
   { flag: '--max-clock-skew', text: '2s', name: 'maxClockSkew', want: 2_000 },
   { flag: '--log-max-age', text: '30d', name: 'logMaxAge', want: 2_592_000_000 },
   { flag: '--log-max-size', text: '64MiB', name: 'logMaxSize', want: 67_108_864 },
-  { flag: '--cache-size', text: '1GiB', name: 'cacheSize', want: 1_073_741_824 },
+  { flag: '--cache-size', text: '128MiB', name: 'cacheSize', want: 134_217_728 },
 ] as const)('$flag $text is $want', ({ flag, text, name, want }) => {
   const config = readConfig(['--region', 'eu', flag, text], {});
   expect(config[name]).toBe(want);

@@ -119,11 +119,8 @@ const size = (least: number, most: number) =>
       return z.NEVER;
     });
 
-/** V8 takes its own limit from the memory of the machine or of the container, or from --max-old-space-size. */
-function defaultCacheSize(): number {
-  const share = getHeapStatistics().heap_size_limit / 8;
-  return Math.min(512, Math.max(32, Math.floor(share / 2 ** 20))) * 2 ** 20;
-}
+/** Beyond it a table of small records could come to what V8 allows in one. */
+const CACHE_SIZE_MOST = 2 ** 31;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -146,7 +143,7 @@ const schema = z.strictObject({
   maxClockSkew: duration(1, 24 * 3_600_000).default(DEFAULT_LIMITS.maxClockSkewMs),
   logMaxAge: duration(60_000, 10 * 365 * 24 * 3_600_000).default(DEFAULT_LIMITS.logAgeMaxMs),
   logMaxSize: size(64 << 10, 2 ** 50).default(DEFAULT_LIMITS.logBytesMax),
-  cacheSize: size(1 << 20, 2 ** 40).default(defaultCacheSize),
+  cacheSize: size(1 << 20, CACHE_SIZE_MOST).default(DEFAULT_LIMITS.cacheBytesMax),
 });
 
 /** Throws CAUSEWAY_BAD_CONFIG naming everything that is wrong. */
@@ -165,6 +162,13 @@ export function checkConfig(options: unknown): NodeConfig {
           'this version has neither yet, so it takes --insecure (CAUSEWAY_INSECURE=true)',
       ),
     );
+  }
+  const heap = getHeapStatistics().heap_size_limit;
+  if (rest.cacheSize > heap / 2) {
+    throw badConfig([
+      `${nameSetting('cacheSize')}: ${formatSize(rest.cacheSize)} are more than half of what V8 may take in this ` +
+        `process, ${Math.floor(heap / 2 ** 20)} MiB: take less, or give node --max-old-space-size`,
+    ]);
   }
   return {
     ...rest,

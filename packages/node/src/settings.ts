@@ -23,6 +23,7 @@ export interface NodeOptions {
   readonly logMaxAge?: string | number;
   /** Bytes, or a size such as 4GiB. */
   readonly logMaxSize?: string | number;
+  /** The same. 96 MiB; the command takes an eighth of V8's heap limit, 8 to 512 MiB. */
   readonly cacheSize?: string | number;
 }
 
@@ -89,7 +90,7 @@ export const SETTINGS: Readonly<Record<Name, Setting>> = {
     'cache-size',
     'SIZE',
     "1/8 of V8's heap limit",
-    'records kept in memory; by default an eighth of what V8 may take, from 32MiB to 512MiB',
+    'records kept in memory; by default an eighth of what V8 may take, from 8MiB to 512MiB',
   ),
   logMaxAge: setting('log-max-age', 'DURATION', '14d', 'the same in time'),
   allowOrigin: setting('allow-origin', 'ORIGIN,…', 'none', 'browser origins that may use this node'),

@@ -29,7 +29,7 @@ import {
   TRANSACTION_BYTES_MAX,
 } from '../limits.js';
 import { Changes } from '../store/changes.js';
-import { NO_BYTES, resultExpiryKey } from '../store/keyspace.js';
+import { detached, NO_BYTES, resultExpiryKey } from '../store/keyspace.js';
 import type { ElementSlot, ResultSlot, SetSlot, Slot } from '../store/slot.js';
 import type { Store } from '../store/store.js';
 import type { Watches } from '../store/watches.js';
@@ -340,8 +340,9 @@ export class Requests {
     if (changes !== undefined) this.watches.publish(transaction.dot, changes.list());
     const wrote = records.length > 0 || result !== undefined;
     const commit = wrote ? this.store.newestCommit : commitOf(plan);
+    if (this.store.isDurable(commit)) return { results, commit };
     answers.hold(transaction.answerBytes, commit);
-    return { results, commit };
+    return { results: results.map(withOwnValues), commit };
   }
 
   /** There is no room for the answer to a read that has to wait for a commit. */
@@ -434,6 +435,14 @@ function commitOf(plan: readonly PlannedOperation[]): number {
     for (const element of elements) newest = Math.max(newest, element.dirty);
   }
   return newest;
+}
+
+/** What waits for a commit is counted by its bytes: it must not be a small view of much. */
+function withOwnValues(result: Result): Result {
+  if (result.op === 'register.get' && result.value !== undefined)
+    return { ...result, value: detached(result.value) };
+  if (result.op === 'set.values') return { ...result, values: result.values.map(detached) };
+  return result;
 }
 
 function typeOf({ op }: Operation): KeyType {

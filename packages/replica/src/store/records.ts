@@ -9,7 +9,8 @@ import { assert } from '../assert.js';
 import { bytesText, decodeText, elementId, KIND, splitElementKey } from './keyspace.js';
 import type { Reads } from './reads.js';
 import { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, type Slot } from './slot.js';
-import type { SlotCache, SlotTable } from './slot-cache.js';
+import type { SlotCache } from './slot-cache.js';
+import type { SlotTable } from './slot-table.js';
 
 export class Records {
   constructor(

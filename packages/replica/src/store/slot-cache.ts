@@ -9,29 +9,34 @@
  */
 import { SLOT_BYTES } from '../limits.js';
 import type { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, Slot } from './slot.js';
+import { SlotTable } from './slot-table.js';
 
-/** Slots that one trim looks at, at most: its time is bounded also when most are pinned. */
-const TRIM_STEPS = 4_096;
-
-export type SlotTable<S extends Slot> = Map<string, S>;
+/**
+ * Slots that one trim looks at, at least, for each that was added since the last: twice what a second chance needs. So its
+ * time is bounded by what was done meanwhile, and nothing that comes in gets ahead of it.
+ */
+const TRIM_STEPS_LEAST = 4_096;
+const TRIM_STEPS_EACH = 4;
 
 export class SlotCache {
-  readonly registers: SlotTable<RegisterSlot> = new Map();
-  readonly counters: SlotTable<CounterSlot> = new Map();
-  readonly sets: SlotTable<SetSlot> = new Map();
-  readonly elements: SlotTable<ElementSlot> = new Map();
-  readonly results: SlotTable<ResultSlot> = new Map();
+  readonly registers = new SlotTable<RegisterSlot>();
+  readonly counters = new SlotTable<CounterSlot>();
+  readonly sets = new SlotTable<SetSlot>();
+  readonly elements = new SlotTable<ElementSlot>();
+  readonly results = new SlotTable<ResultSlot>();
   private readonly tables: readonly SlotTable<Slot>[] = [
     this.registers,
     this.counters,
     this.sets,
     this.elements,
     this.results,
-  ] as readonly Map<string, Slot>[];
+  ] as readonly SlotTable<Slot>[];
   private bytes = 0;
   /** The hand: where the last trim stopped. */
-  private hand: Iterator<Slot> | undefined;
+  private hand: Iterator<Slot, void> | undefined;
   private handTable = 0;
+  /** Since the last trim. */
+  private added = 0;
 
   constructor(private readonly bytesMax: number) {}
 
@@ -47,6 +52,7 @@ export class SlotCache {
     if (before !== undefined) this.forget(before);
     table.set(slot.name, slot);
     slot.table = table as SlotTable<Slot>;
+    this.added++;
     this.bytes += slot.bytes + SLOT_BYTES;
   }
 
@@ -58,12 +64,17 @@ export class SlotCache {
 
   /** Drops what nobody uses and nobody used lately, until the bound holds. */
   trim(): void {
-    for (let step = 0; step < TRIM_STEPS && this.bytes > this.bytesMax; step++) {
+    const steps = Math.max(TRIM_STEPS_LEAST, TRIM_STEPS_EACH * this.added);
+    this.added = 0;
+    // After the second round nothing is left but what is pinned or dirty.
+    let rounds = 2 * this.tables.length;
+    for (let step = 0; step < steps && rounds >= 0 && this.bytes > this.bytesMax; step++) {
       this.hand ??= this.tables[this.handTable]!.values();
-      const { value: slot, done } = this.hand.next();
-      if (done === true) {
+      const { value: slot } = this.hand.next();
+      if (slot === undefined) {
         this.hand = undefined;
         this.handTable = (this.handTable + 1) % this.tables.length;
+        rounds--;
         continue;
       }
       if (slot.recent) slot.recent = false;

@@ -39,6 +39,7 @@ import {
 } from '@causeway/protocol';
 import { assert } from '../assert.js';
 import { bytesText, elementKey, elementOfId, KIND, textBytes, textKey } from './keyspace.js';
+import type { SlotTable } from './slot-table.js';
 
 /** A larger state is kept as it is: what folding saves is little of it, and reading it again would copy all of it. Bytes. */
 const FOLDED_BYTES_MAX = 2_048;
@@ -68,7 +69,7 @@ export abstract class Slot {
   /** Bytes of the stored form, for the cache's bound. */
   bytes = 0;
   /** Of the cache, while it is there. */
-  table: Map<string, Slot> | undefined;
+  table: SlotTable<Slot> | undefined;
 
   constructor(
     /** Names it among the slots of its kind. */
@@ -106,9 +107,13 @@ abstract class Folding<State> extends Slot {
   }
   protected abstract parse(payload: Uint8Array): State;
 
+  /** Who has not pinned the slot gets a state of its own each time. */
   protected get current(): State {
-    this.opened ??= this.folded === undefined ? this.none : this.parse(textBytes(this.folded));
-    return this.opened;
+    if (this.opened !== undefined) return this.opened;
+    if (this.folded === undefined) return this.none;
+    const state = this.parse(textBytes(this.folded));
+    if (this.pins > 0) this.opened = state;
+    return state;
   }
 
   /** After `unfold`. */
