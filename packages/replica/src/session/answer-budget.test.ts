@@ -72,3 +72,24 @@ test('listings of keys have their share', () => {
   ]);
   expect(rig.keys().keys).toEqual(['set:s']);
 });
+
+test('an answer that waits for a commit keeps no more memory than it is counted with', () => {
+  const rig = new Rig();
+  rig.run(put('a', 'before'), add('s', 'before'));
+  rig.holdWrites = true;
+  rig.ask(1, [put('a', 'after'), add('s', 'after')]);
+  const reads = [rig.ask(2, get('a')), rig.ask(3, values('s'))];
+  rig.holdWrites = false;
+  rig.releaseAll();
+  expect(reads.map(({ code }) => code)).toEqual([undefined, undefined]);
+  const kept: Uint8Array[] = [];
+  for (const send of rig.sent) {
+    if (send.type !== 'reply') continue;
+    for (const result of send.results) {
+      if (result.op === 'register.get' && result.value !== undefined) kept.push(result.value);
+      if (result.op === 'set.values') kept.push(...result.values);
+    }
+  }
+  expect(kept.length).toBeGreaterThanOrEqual(3);
+  for (const bytes of kept) expect(bytes.buffer.byteLength).toBeLessThanOrEqual(2 * bytes.length + 1_024);
+});
