@@ -90,7 +90,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'skip the causal wait, judged by what clients see',
     plant: skipCausalWait,
     options: { checkers: ['causalVisibility'] },
-    seed: 2,
+    seed: 113,
     property: 'causal-visibility',
   },
   {
@@ -352,7 +352,7 @@ export const MUTATIONS: readonly Mutation[] = [
         ),
       ),
     options: { checkers: ['acknowledged', 'causalVisibility', 'convergence'] },
-    seed: 11,
+    seed: 143,
     property: 'acknowledged-writes',
   },
   {
