@@ -56,7 +56,8 @@ describe('compress', () => {
 describe('decompress', () => {
   test.each([
     { name: 'nothing', stream: Buffer.alloc(0) },
-    { name: 'no Brotli', stream: randomBytes(100) },
+    // Of random bytes one in 26 begins with an empty stream, and what follows a stream is not looked at.
+    { name: 'no Brotli', stream: Buffer.alloc(100, 0xff) },
     { name: 'part of a stream', stream: brotliCompressSync(randomBytes(1_000)).subarray(0, 500) },
     {
       name: 'more than a frame may have',
