@@ -30,6 +30,10 @@ export class Peer {
       this.#bytes += chunk.length;
       this.#heard();
     });
+    socket.on('end', () => {
+      // libuv tells a reset that comes along with the last bytes as the end; to write nothing tells which it was.
+      if (socket.writable) socket.write(Buffer.alloc(0));
+    });
     this.ended = new Promise((resolve) => socket.once('end', () => resolve(performance.now())));
     this.closed = new Promise((resolve) => socket.once('close', () => resolve(code)));
   }
