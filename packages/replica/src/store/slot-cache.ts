@@ -12,8 +12,8 @@ import type { CounterSlot, ElementSlot, RegisterSlot, ResultSlot, SetSlot, Slot 
 import { SlotTable } from './slot-table.js';
 
 /**
- * Slots that one trim looks at, at least, for each that was added since the last: twice what a second chance needs. So its
- * time is bounded by what was done meanwhile, and nothing that comes in gets ahead of it.
+ * Slots that one trim looks at: at least so many, and for each that is too much twice what a second chance needs. So its
+ * time is bounded, and what came while all of it was in use goes with the first trim after.
  */
 const TRIM_STEPS_LEAST = 4_096;
 const TRIM_STEPS_EACH = 4;
@@ -35,8 +35,6 @@ export class SlotCache {
   /** The hand: where the last trim stopped. */
   private hand: Iterator<Slot, void> | undefined;
   private handTable = 0;
-  /** Since the last trim. */
-  private added = 0;
 
   constructor(private readonly bytesMax: number) {}
 
@@ -52,7 +50,6 @@ export class SlotCache {
     if (before !== undefined) this.forget(before);
     table.set(slot.name, slot);
     slot.table = table as SlotTable<Slot>;
-    this.added++;
     this.bytes += slot.bytes + SLOT_BYTES;
   }
 
@@ -64,8 +61,7 @@ export class SlotCache {
 
   /** Drops what nobody uses and nobody used lately, until the bound holds. */
   trim(): void {
-    const steps = Math.max(TRIM_STEPS_LEAST, TRIM_STEPS_EACH * this.added);
-    this.added = 0;
+    const steps = Math.max(TRIM_STEPS_LEAST, (TRIM_STEPS_EACH * (this.bytes - this.bytesMax)) / SLOT_BYTES);
     // After the second round nothing is left but what is pinned or dirty.
     let rounds = 2 * this.tables.length;
     for (let step = 0; step < steps && rounds >= 0 && this.bytes > this.bytesMax; step++) {
