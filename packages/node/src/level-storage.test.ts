@@ -161,9 +161,11 @@ describe('LevelStorage', () => {
 
     await expect(storage.load([bytes('a')])).rejects.toThrow();
     await expect(storage.scan(everything)).rejects.toThrow();
+    expect(storage.readNow(bytes('a'))).toBe('later');
     pulse.file = file;
     await storage.reopen();
     expect((await storage.load([bytes('a')])).map(text)).toEqual(['2']);
+    expect(text(storage.readNow(bytes('a')) as Uint8Array)).toBe('2');
   });
 
   test('reads that come while the handle is exchanged wait for the new one', async () => {
@@ -175,8 +177,11 @@ describe('LevelStorage', () => {
     const reopened = storage.reopen().finally(() => {
       done = true;
     });
+    const now = new Set<string | undefined>();
     const readOn = () => {
       reads.push(storage.load([bytes('a')]));
+      const value = storage.readNow(bytes('a'));
+      now.add(typeof value === 'string' ? value : text(value));
       return done;
     };
     await expect.poll(readOn, { interval: 1 }).toBe(true);
@@ -186,6 +191,21 @@ describe('LevelStorage', () => {
     for (const read of await Promise.allSettled(reads)) {
       if (read.status === 'fulfilled') expect(read.value.map(text)).toEqual(['1']);
     }
+    expect(now).toEqual(new Set(['1', 'later']));
+  });
+
+  test('reads records on this thread while there is time for that, and none of a store that is closed', async () => {
+    const storage = await open(await scratchDirectory());
+    await storage.write(puts(['a', '1']));
+
+    expect(text(storage.readNow(bytes('a')) as Uint8Array)).toBe('1');
+    expect(storage.readNow(bytes('b'))).toBeUndefined();
+    const until = performance.now() + 1_000;
+    let later = 0;
+    while (later === 0 && performance.now() < until) if (storage.readNow(bytes('a')) === 'later') later++;
+    expect(later).toBe(1);
+    await storage.close();
+    expect(storage.readNow(bytes('a'))).toBe('later');
   });
 
   test('closing ends a reopen that is still waiting', async () => {

@@ -50,6 +50,7 @@ import {
   tellDamage,
   writeBatch,
 } from './level.js';
+import { ReadAllowance } from './read-allowance.js';
 
 /** Between attempts to make the store writable again. Milliseconds. */
 const RETRY_MIN_MS = 20;
@@ -89,6 +90,7 @@ export class LevelStorage {
   /** One byte of the marker is read after every write; a few µs, from the page cache. */
   private readonly pulse = { file: -1, byte: new Uint8Array(1) };
   private readonly syncing: { readonly sync: boolean };
+  private readonly allowance = new ReadAllowance(performance.now());
 
   private constructor(
     private db: Database,
@@ -215,12 +217,26 @@ export class LevelStorage {
   }
 
   /**
+   * The value of a key, undefined if there is none, on this thread; `later` when there is no time for that, or when it
+   * cannot be read: `load` tells why.
+   */
+  readNow(key: Uint8Array): Uint8Array | undefined | 'later' {
+    if (this.exchange !== undefined || this.unsure) return 'later';
+    const at = performance.now();
+    if (!this.allowance.allows(at)) return 'later';
+    try {
+      return this.db.getSync(key);
+    } catch {
+      return 'later';
+    } finally {
+      this.allowance.took(performance.now() - at);
+    }
+  }
+
+  /**
    * Values in the order of `keys`, undefined where there is none, all from one snapshot.
    *
-   * getMany in the thread pool, not getSync. Measured with 500,000 records of 150 bytes (µs per key on the main
-   * thread, hit, warm): 2.3 against 3.1 in groups of 256, 4.0 against 3.7 in groups of 16, 27 against 7 alone.
-   * Cold, a group of 256 takes 8 ms either way on a fast virtual disk, but getSync holds the event loop for all
-   * of it, up to 48 ms: heartbeats, reads and other clients wait. On a disk of 5 ms it would be over a second.
+   * getMany in the thread pool, for what `readNow` had no time for: see docs/decisions/reads-on-the-event-loop.md.
    */
   async load(keys: readonly Uint8Array[], snapshot?: number): Promise<readonly (Uint8Array | undefined)[]> {
     if (snapshot !== undefined) {

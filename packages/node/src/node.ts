@@ -113,7 +113,12 @@ async function wire(
   };
   const log = new ReplaceableLog(logger);
   const metrics: Metrics = new Metrics({ region, status, peerBytes: () => links.bytes() });
-  const env: Environment = { random, telemetry: metrics, log };
+  const env: Environment = {
+    random,
+    readNow: (key) => storage.readNow(key),
+    telemetry: metrics,
+    log,
+  };
   const replicaConfig = (peerAddress: string): ReplicaConfig => ({
     region,
     advertise: config.advertise ?? `ws://${peerAddress}`,

@@ -1,6 +1,6 @@
 /**
- * What the core is given instead of a world: randomness, a place to tell figures, a log. Time comes with
- * every event, reads come back as events. None of these may call back into the replica.
+ * What the core is given instead of a world: randomness, records that are at hand, a place to tell figures, a log. Time
+ * comes with every event, and what is not at hand comes back as an event. None of these may call back into the replica.
  */
 import type { ReplicaId } from '@causeway/crdt';
 import type { KeyType, RepairOutcome } from '@causeway/protocol';
@@ -43,6 +43,11 @@ export interface Telemetry {
 export interface Environment {
   /** Uniform in [0, 1). */
   random(): number;
+  /**
+   * What is stored under a key, undefined if there is nothing: durable, or in the batch in flight. `later` whenever the
+   * host had to wait for it, or cannot read it: then it is asked for as a load, which tells why.
+   */
+  readNow(key: Uint8Array): Uint8Array | undefined | 'later';
   readonly telemetry: Telemetry;
   readonly log: Log;
 }

@@ -133,8 +133,10 @@ export const REDIAL_MAX_MS = 250;
 export const REFUSED_REDIAL_MS = 5_000;
 /** So often a copy is told that its original lives before it believes that: a link of a dead process may look alive once. */
 export const TWIN_REFUSALS = 2;
-/** Acknowledgements of one turn share a frame: at most this old. */
+/** What becomes durable within this after something else is acknowledged with it. */
 export const ACK_DELAY_MS = 2;
+/** From one acknowledgement to the next: each wakes a process, as a chunk does, and nobody waits for it. */
+export const ACK_INTERVAL_MS = 10;
 /** A chunk that waits this long for another origin's has that origin taken from its sender. */
 export const CAUSAL_WAIT_MS = 1_000;
 /** What a detour has on its way is taken from it for so long after the origin itself is linked again. */

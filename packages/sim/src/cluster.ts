@@ -193,7 +193,9 @@ export class Cluster {
       seeds: this.seedsOf(node, settings),
       limits: settings.limits,
     };
-    const env = observedEnvironment(node.index, random.split('replica'), trace, this.told);
+    const env = observedEnvironment(node.index, random.split('replica'), trace, this.told, (key) =>
+      node.disk.readNow(key),
+    );
     const host = new VirtualHost({
       machine: index,
       scheduler,

@@ -10,7 +10,7 @@ let disk: Disk;
 
 beforeEach(() => {
   scheduler = new Scheduler();
-  disk = new Disk(scheduler, new Prng('disk'), { write: delay, read: delay, open: delay });
+  disk = new Disk(scheduler, new Prng('disk'), { write: delay, read: delay, readNow: 0, open: delay });
 });
 
 const put = (...keys: number[]): Batch => ({
@@ -33,7 +33,12 @@ test('a batch is there, all of it, before its writer is told', () => {
 test('a batch under way at a crash is there whole or not at all, either way in some seed', () => {
   const outcomes = new Set<number>();
   for (let seed = 0; seed < 50; seed++) {
-    const one = new Disk(scheduler, new Prng(`crash ${seed}`), { write: delay, read: delay, open: delay });
+    const one = new Disk(scheduler, new Prng(`crash ${seed}`), {
+      write: delay,
+      read: delay,
+      readNow: 0,
+      open: delay,
+    });
     let told = false;
     one.write(put(1, 2, 3)).then(() => {
       told = true;

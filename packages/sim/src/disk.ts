@@ -18,6 +18,8 @@ import type { Scheduler } from './scheduler.js';
 export interface DiskProfile {
   readonly write: Delay;
   readonly read: Delay;
+  /** Share of the records that are read while their process waits for them. */
+  readonly readNow: number;
   readonly open: Delay;
 }
 
@@ -163,6 +165,12 @@ export class Disk {
 
   closeSnapshot(id: number): void {
     this.snapshots.delete(id);
+  }
+
+  /** As `load`, of this moment; `later` for what has to be waited for. */
+  readNow(key: Uint8Array): Uint8Array | undefined | 'later' {
+    if (this.opening || this.failingReads > 0 || !this.prng.chance(this.profile.readNow)) return 'later';
+    return this.image.get(key);
   }
 
   /** All of `snapshot`, or all of one moment between the call and the answer. */

@@ -10,6 +10,7 @@ export function observedEnvironment(
   prng: Prng,
   trace: Trace,
   told: Map<string, number>,
+  readNow: Environment['readNow'],
 ): Environment {
   const count = (what: string): void => {
     told.set(what, (told.get(what) ?? 0) + 1);
@@ -22,6 +23,7 @@ export function observedEnvironment(
     };
   return {
     random: () => prng.random(),
+    readNow,
     log: { debug: logged('debug'), info: logged('info'), warn: logged('warn'), error: logged('error') },
     telemetry: {
       lag: () => count('lag measured'),

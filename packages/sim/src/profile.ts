@@ -200,6 +200,7 @@ function drawNode(prng: Prng, index: number, count: number, windowBytes: number)
     disk: {
       write: drawDelayProfile(prng, writes, writes * 2, 60),
       read: drawDelayProfile(prng, 0.01, 2, 30),
+      readNow: prng.split('reads now').pick([0, 0.5, 0.9, 1]),
       open: { least: 1, jitter: prng.logUniform(1, 100), tail: 0, most: 1000 },
     },
     host: {

@@ -58,7 +58,12 @@ export async function startPort(options: PortOptions = {}): Promise<Port & { rep
     write: nothing,
     read: nothing,
   };
-  const env: Environment = { random: () => randomInt(2 ** 47) / 2 ** 47, telemetry, log };
+  const env: Environment = {
+    random: () => randomInt(2 ** 47) / 2 ** 47,
+    readNow: (key) => storage.readNow(key),
+    telemetry,
+    log,
+  };
   const config = { region: 'eu', advertise: 'ws://127.0.0.1:7500', seeds: [] };
   const directory = await scratchDirectory();
   const storage = await LevelStorage.open({

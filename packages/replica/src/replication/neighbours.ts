@@ -15,6 +15,7 @@ import type { Environment, Now, ReplicaConfig } from '../environment.js';
 import type { LinkId } from '../events.js';
 import {
   ACK_DELAY_MS,
+  ACK_INTERVAL_MS,
   CHALLENGE_MS,
   DIAL_TIMEOUT_MS,
   GOSSIP_INTERVAL_MS,
@@ -79,6 +80,7 @@ export class Neighbours {
   private readonly trust: Trust;
   private lastTickAt: number;
   private ackDueAt: number | undefined;
+  private ackedAt = Number.NEGATIVE_INFINITY;
   private paused = false;
 
   constructor(
@@ -238,6 +240,7 @@ export class Neighbours {
     for (const link of this.links.values()) this.checkSilence(link, now);
     if (this.ackDueAt !== undefined && this.ackDueAt <= now.monotonic) {
       this.ackDueAt = undefined;
+      this.ackedAt = now.monotonic;
       this.gossip.acknowledge(this.up.values(), now);
     }
     for (const link of this.up.values()) {
@@ -264,7 +267,8 @@ export class Neighbours {
     for (const live of liveChunks(chunks, this.store.self, now.wall)) {
       for (const link of this.up.values()) link.streams.live(live);
     }
-    if (this.up.size > 0) this.ackDueAt ??= now.monotonic + ACK_DELAY_MS;
+    if (this.up.size === 0) return;
+    this.ackDueAt ??= Math.max(now.monotonic + ACK_DELAY_MS, this.ackedAt + ACK_INTERVAL_MS);
   }
 
   /** The version vector has moved without chunks. */

@@ -1,10 +1,11 @@
 /**
- * Reads: what is wanted of the store, as point reads of records and as scans of ranges, until their answers come.
+ * Reads: what is wanted of the store, as point reads of records and as scans of ranges, until their answers come. A record
+ * that the host has at hand is filled at once.
  *
  * Invariant: after `clear` no answer to an earlier question reaches anybody.
  */
 import { unsealValue } from '@causeway/protocol';
-import type { Log } from '../environment.js';
+import type { Environment } from '../environment.js';
 import type { ScanEntry } from '../events.js';
 import type { Load, Scan } from '../ready.js';
 import { bytesText, type KeyRange, KIND, textBytes, textOfKey } from './keyspace.js';
@@ -34,7 +35,7 @@ export class Reads {
 
   constructor(
     private readonly slots: SlotCache,
-    private readonly log: Log,
+    private readonly env: Environment,
   ) {}
 
   /** Takes in which records are damaged. */
@@ -43,8 +44,15 @@ export class Reads {
     for (const { key } of entries) if (key[0] === KIND.damaged) this.damaged.add(bytesText(key.subarray(1)));
   }
 
+  /** Loads a slot that is among the records in memory, and pinned. */
   load(slot: Slot): void {
-    this.wantLoads.push(slot);
+    const value = this.env.readNow(slot.key);
+    if (value === 'later') {
+      this.wantLoads.push(slot);
+      return;
+    }
+    this.fill(slot, value);
+    this.slots.trim();
   }
 
   /** [from, to) on one snapshot; ends at whichever bound comes first, with at least one entry if there is any. */
@@ -118,7 +126,7 @@ export class Reads {
         continue;
       }
       if (!slot.unreadable)
-        this.log.error({ key: textOfKey(slot.key), error }, 'a record cannot be read just now');
+        this.env.log.error({ key: textOfKey(slot.key), error }, 'a record cannot be read just now');
       slot.unreadable = true;
       this.later.push(slot);
     }
@@ -179,7 +187,7 @@ export class Reads {
       slot.decode(unsealValue(key, value));
     } catch (error) {
       // Absent means unknown: what arrives is joined all the same, and repair brings the rest back.
-      this.log.error({ key: textOfKey(key), error }, 'a stored record is damaged and is treated as lost');
+      this.env.log.error({ key: textOfKey(key), error }, 'a stored record is damaged and is treated as lost');
       this.damage(slot);
     }
   }

@@ -103,8 +103,8 @@ export class Records {
   private wanted<S extends Slot>(table: SlotTable<S>, slot: S): S {
     slot.bytes = slot.name.length;
     slot.pins = 1;
-    this.reads.load(slot);
     this.slots.add(table, slot);
+    this.reads.load(slot);
     return slot;
   }
 }

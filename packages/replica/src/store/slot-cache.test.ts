@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { SLOT_BYTES } from '../limits.js';
 import { get, put } from '../testing/operations.js';
 import { Rig } from '../testing/rig.js';
+import { KIND, textKey } from './keyspace.js';
 import { RegisterSlot } from './slot.js';
 import { SlotCache } from './slot-cache.js';
 import { Unstable } from './unstable.js';
@@ -111,6 +112,18 @@ test('a replica with hardly any cache answers as one with plenty', () => {
   node.holdLoads = true;
   node.ask(1, get('k0'));
   expect(node.loads.length).toBeGreaterThan(0);
+});
+
+test('records at hand that are only read keep to the bound as well', () => {
+  const node = new Rig({ limits: { cacheBytesMax: 3 * (100 + SLOT_BYTES) } });
+  for (let i = 0; i < 100; i++) node.run(put(`k${i}`, i));
+  node.restart();
+  node.readsNow = true;
+  for (let i = 0; i < 100; i++) expect(node.one(get(`k${i}`))).toBe(i);
+  const kept = Array.from({ length: 100 }, (_, i) =>
+    node.internals.store.records.peek(textKey(KIND.register, `k${i}`)),
+  );
+  expect(kept.filter((slot) => slot !== undefined).length).toBeLessThan(6);
 });
 
 test('the oldest write that is not everywhere is as old as the sample that first saw it', () => {

@@ -118,7 +118,7 @@ export class Store {
     this.self = decodeIdentity(valueOf(stored, IDENTITY_KEY));
     this.clock = new HybridClock(this.self);
     this.slots = new SlotCache(limits.cacheBytesMax);
-    this.reads = new Reads(this.slots, env.log);
+    this.reads = new Reads(this.slots, env);
     this.records = new Records(this.slots, this.reads);
     this.views = new Views(this.reads, (withIndex) => this.moment(withIndex));
     this.index = new MerkleIndex(limits.indexBits);

@@ -23,7 +23,7 @@ export function calm(
         clockOffsetMs: 0,
         clockRate: 1,
         limits: {},
-        disk: { write: fixed(1), read: fixed(0.05), open: fixed(1) },
+        disk: { write: fixed(1), read: fixed(0.05), readNow: 0, open: fixed(1) },
         host: { turn: fixed(0.05), lateness: fixed(0.05), dialTimeoutMs: 5000 },
         ...change(index),
       })),
