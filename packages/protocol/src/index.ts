@@ -24,5 +24,6 @@ export * from './record.js';
 export { NODE_DIGEST_BYTES, RECORD_ID_BYTES, ROOT_BYTES } from './repair-frame.js';
 export * from './repair-messages.js';
 export * from './replica-ids.js';
+export * from './room.js';
 export * from './sealed.js';
 export * from './version.js';

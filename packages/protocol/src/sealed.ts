@@ -8,17 +8,9 @@
  */
 import { checksum } from './checksum.js';
 import { CausewayError } from './errors.js';
+import { allocate } from './room.js';
 
 const CHECKSUM_BYTES = 4;
-
-/**
- * Room for small values, which share an array: one of their own, beyond 64 bytes outside of the host's heap, costs
- * more than encoding them. The room is small because one value that is kept keeps all of it.
- */
-const ROOM_BYTES = 8 * 1024;
-const SMALL_BYTES_MAX = 1024;
-let room = new Uint8Array(0);
-let roomAt = 0;
 
 /** The value to store under `key`: one copy of `payload` behind its checksum, written once and never changed. */
 export function sealValue(key: Uint8Array, payload: Uint8Array): Uint8Array {
@@ -43,15 +35,4 @@ export function unsealValue(key: Uint8Array, value: Uint8Array): Uint8Array {
     }
   }
   throw new CausewayError('CAUSEWAY_CORRUPT', 'a stored value does not match its checksum');
-}
-
-function allocate(length: number): Uint8Array {
-  if (length > SMALL_BYTES_MAX) return new Uint8Array(length);
-  if (roomAt + length > room.length) {
-    room = new Uint8Array(ROOM_BYTES);
-    roomAt = 0;
-  }
-  const at = roomAt;
-  roomAt = at + length;
-  return room.subarray(at, roomAt);
 }

@@ -6,6 +6,8 @@ export interface Limits {
   readonly chunkTransactionsMax: number;
   /** A commit is sealed beyond this many bytes: larger ones gain nothing from sharing an fsync. */
   readonly commitBytesMax: number;
+  /** While the disk is idle the first half of so many requests is a commit of its own, so that disk and executor overlap. */
+  readonly halvedFrom: number;
   /** Bytes of records kept in memory that nobody uses now. */
   readonly cacheBytesMax: number;
   /** Unapplied bytes that one subscription may have under way: what a link of 100 MB/s and 40 ms holds. The same in all nodes. */
@@ -66,6 +68,7 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   chunkTransactionsMax: 1_024,
   commitBytesMax: 1 << 20,
+  halvedFrom: 32,
   cacheBytesMax: 96 << 20,
   subscriptionWindowBytes: 4 << 20,
   arrivalsOpenBytes: 256 << 10,

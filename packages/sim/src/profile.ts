@@ -159,6 +159,7 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     ...DEFAULT_LIMITS,
     chunkTransactionsMax: shrunk(DEFAULT_LIMITS.chunkTransactionsMax, 1),
     commitBytesMax: shrunk(DEFAULT_LIMITS.commitBytesMax, 100),
+    halvedFrom: prng.split('halved from').pick([2, 3, 8, DEFAULT_LIMITS.halvedFrom]),
     cacheBytesMax: prng.chance(0.3) ? 1 : shrunk(DEFAULT_LIMITS.cacheBytesMax, 500),
     subscriptionWindowBytes,
     creditPortionBytes: Math.ceil(subscriptionWindowBytes * prng.logUniform(0.01, 0.5)),

@@ -30,6 +30,10 @@ function cold(...operations: readonly Operation[]): Rig {
   return node;
 }
 
+function times<T>(count: number, value: T): T[] {
+  return Array.from({ length: count }, () => value);
+}
+
 describe('order', () => {
   test('requests of one session take effect in the order in which they came, whatever is loaded first', () => {
     const node = cold(put('a', 'old'), put('b', 'old'), put('slow', 'old'));
@@ -80,6 +84,31 @@ describe('order', () => {
     expect(asks.map(({ answered }) => answered)).toEqual([true, true, true, true]);
     expect(asks.slice(2).map(({ results }) => results)).toEqual([[6], [2, 2, [true]]]);
     expect(last.results).toEqual([2]);
+  });
+
+  test('of many requests that find the disk idle half are a commit, and the rest are executed meanwhile', () => {
+    const node = new Rig({ limits: { halvedFrom: 10 } });
+    node.holdWrites = true;
+    const asks = Array.from({ length: 9 }, (_, i) => node.queue(1, put(`k${i}`, i)));
+    asks.push(node.ask(1, increment('c')));
+    expect(node.seq).toBe(0);
+    node.finishWrite();
+    expect(asks.map(({ answered }) => answered)).toEqual([...times(5, true), ...times(5, false)]);
+    expect(node.inFlight).toBeDefined();
+    node.finishWrite();
+    expect(asks.every(({ answered }) => answered)).toBe(true);
+    expect([node.seq, node.inFlight]).toEqual([10, undefined]);
+  });
+
+  test('many requests are executed at once when the first half of them gives the disk nothing to do', () => {
+    const node = new Rig({ limits: { halvedFrom: 10 } });
+    node.run(put('a', 1));
+    node.holdWrites = true;
+    const asks = Array.from({ length: 15 }, () => node.queue(1, get('a')));
+    asks.push(node.ask(1, put('a', 2)));
+    expect(asks.map(({ answered }) => answered)).toEqual([...times(15, true), false]);
+    node.finishWrite();
+    expect(asks.at(-1)?.answered).toBe(true);
   });
 
   test('a read that comes late does not undo what was written meanwhile', () => {

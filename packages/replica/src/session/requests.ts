@@ -128,13 +128,13 @@ export class Requests {
     this.answers.give(LISTING_BYTES);
   }
 
-  /** Executes what is ready, in order, until the commit is full. */
-  execute(now: Now): void {
+  /** Executes what is ready of the first `most`, in order, until the commit is full. */
+  execute(now: Now, most = this.queue.length): void {
     const { queue } = this;
     if (queue.length === 0) return;
     let blocked: Set<SessionId> | undefined;
     let kept = 0;
-    for (let i = 0; i < queue.length; i++) {
+    for (let i = 0; i < most; i++) {
       const waiting = queue[i]!;
       if (blocked?.has(waiting.session) === true || !this.canRun(waiting)) {
         blocked ??= new Set();
@@ -150,7 +150,8 @@ export class Requests {
         waiting.listing.start();
       }
     }
-    queue.length = kept;
+    if (most < queue.length) queue.copyWithin(kept, most);
+    queue.length = kept + queue.length - most;
   }
 
   /** Everything that waits, all of it reads, is read again: the store has been exchanged. */

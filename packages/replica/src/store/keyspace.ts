@@ -25,7 +25,7 @@
  */
 
 import type { Dot, ReplicaId } from '@causeway/crdt';
-import { ByteReader } from '@causeway/protocol';
+import { allocate, ByteReader } from '@causeway/protocol';
 
 export const KIND = {
   register: 0x72,
@@ -82,7 +82,7 @@ export function kindRange(kind: number): KeyRange {
 /** Kinds whose key is the kind byte and UTF-8 text. */
 export function textKey(kind: number, text: string): Uint8Array {
   const length = text.length;
-  const key = new Uint8Array(length + 1);
+  const key = allocate(length + 1);
   key[0] = kind;
   for (let i = 0; i < length; i++) {
     const unit = text.charCodeAt(i);

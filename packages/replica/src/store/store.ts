@@ -357,6 +357,11 @@ export class Store {
 
   // Commits
 
+  /** Nothing is executed that is not durable: the disk has nothing to do. */
+  get isIdle(): boolean {
+    return this.inFlight === undefined && this.formingEmpty;
+  }
+
   private get formingEmpty(): boolean {
     return this.forming.empty && this.openChunk === undefined;
   }
