@@ -59,17 +59,19 @@ program
   });
 program
   .command('tables')
-  .description('put the tables of results between the markers of a document')
+  .description('put figures of results between the markers of documents')
   .argument('<file...>', 'JSON of runs; of a suite that is in several, the last counts')
   .option(
-    '--into <document>',
-    'Markdown with lines <!-- bench SUITE --> and <!-- /bench -->',
-    'docs/benchmarks.md',
+    '--into <document...>',
+    'Markdown with lines <!-- bench SUITE --> or <!-- bench figures, and <!-- /bench -->',
+    ['README.md', 'docs/benchmarks.md'],
   )
-  .action(async (files: string[], { into }: { readonly into: string }) => {
+  .action(async (files: string[], { into }: { readonly into: readonly string[] }) => {
     const results = await Promise.all(files.map(readResult));
-    await writeFile(into, fillTables(await readFile(into, 'utf8'), results));
-    print(into);
+    for (const document of into) {
+      await writeFile(document, fillTables(await readFile(document, 'utf8'), results));
+      print(document);
+    }
   });
 // What was started is ended at the exit of this process.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));

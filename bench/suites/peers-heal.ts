@@ -21,6 +21,8 @@ const PATIENCE_MS = 60_000;
 const LOOK_EVERY_MS = 5;
 /** How many of the keys are read again at the end, everywhere. */
 const CHECKED = 50;
+/** A process that has never caught up compiles on the way what it does: the first cut of each is a figure of its own. */
+const FIRST_CUT_SECONDS = 2;
 const YJS_TIME_MAX = 1;
 const BYTES_MAX = 1.25;
 
@@ -58,6 +60,7 @@ export async function measureHeal(
       let theirs: Target | undefined;
       try {
         theirs = await peer.start({ placeCount, delayMs: options.delayMs });
+        await firstCuts(peer, theirs, ours, options, recorder);
         for (const mode of options.modes) {
           const series = curves.get(mode) ?? [];
           curves.set(mode, series);
@@ -78,6 +81,28 @@ export async function measureHeal(
   }
 }
 
+async function firstCuts(
+  { id }: Peer,
+  theirs: Target,
+  ours: Target,
+  options: HealOptions,
+  recorder: Recorder,
+): Promise<void> {
+  for (const [target, name] of [
+    [theirs, id],
+    [ours, `Causeway beside ${id}`],
+  ] as const) {
+    recorder.tell(`first cut: ${target.name}`);
+    const cut = { ...options, mode: 'silence', cutSeconds: FIRST_CUT_SECONDS };
+    const { ms } = await partition(target, writePlacesOf(theirs), cut);
+    if (ms !== undefined) recorder.figure(`heal after the first cut of new processes, ${name}`, 'ms', ms);
+  }
+}
+
+function writePlacesOf({ writePlaces, placeCount }: Target): readonly number[] {
+  return writePlaces ?? Array.from({ length: placeCount }, (_, index) => index);
+}
+
 async function compare(
   { id }: Peer,
   theirs: Target,
@@ -87,7 +112,7 @@ async function compare(
   series: Series[],
 ): Promise<void> {
   const { mode, pairs } = options;
-  const writePlaces = theirs.writePlaces ?? Array.from({ length: theirs.placeCount }, (_, index) => index);
+  const writePlaces = writePlacesOf(theirs);
   const take = async (target: Target, pair: number): Promise<Healed> => {
     recorder.tell(`cut by ${mode}, pair ${pair + 1} of ${pairs}: ${target.name}`);
     const healed = await partition(target, writePlaces, options);

@@ -55,6 +55,8 @@ import { ReadAllowance } from './read-allowance.js';
 /** Between attempts to make the store writable again. Milliseconds. */
 const RETRY_MIN_MS = 20;
 const RETRY_MAX_MS = 1_000;
+/** A disk that has not answered for so long is not waited for by the event loop. */
+const DISK_STANDS_STILL_MS = 20;
 /** Free space that is asked for beyond LevelDB's log before the old handle is given up. Bytes. */
 const SPARE_BYTES = 1 << 20;
 /** Record of the probe, deleted at once: no kind of key of the replica starts with this byte. */
@@ -91,6 +93,8 @@ export class LevelStorage {
   private readonly pulse = { file: -1, byte: new Uint8Array(1) };
   private readonly syncing: { readonly sync: boolean };
   private readonly allowance = new ReadAllowance(performance.now());
+  /** Writes and reads in the thread pool, and when the disk was last heard of while there are any. */
+  private readonly asked = { count: 0, heardAt: 0 };
 
   private constructor(
     private db: Database,
@@ -207,7 +211,7 @@ export class LevelStorage {
 
   /** When it rejects, nothing may be assumed of the batch, and nothing may be written before `reopen`. */
   async write(batch: Batch): Promise<void> {
-    await writeBatch(this.db, batch, this.syncing);
+    await this.ask(writeBatch(this.db, batch, this.syncing));
     try {
       readSync(this.pulse.file, this.pulse.byte, 0, 1, 0);
     } catch (error) {
@@ -223,6 +227,8 @@ export class LevelStorage {
   readNow(key: Uint8Array): Uint8Array | undefined | 'later' {
     if (this.exchange !== undefined || this.unsure) return 'later';
     const at = performance.now();
+    // Whoever waits for a disk that has stopped is not the event loop.
+    if (this.asked.count > 0 && at - this.asked.heardAt > DISK_STANDS_STILL_MS) return 'later';
     if (!this.allowance.allows(at)) return 'later';
     try {
       return this.db.getSync(key);
@@ -241,10 +247,10 @@ export class LevelStorage {
   async load(keys: readonly Uint8Array[], snapshot?: number): Promise<readonly (Uint8Array | undefined)[]> {
     if (snapshot !== undefined) {
       const options = { snapshot: this.snapshotOf(snapshot) };
-      return this.db.getMany(keys as Uint8Array[], options).catch(tellDamage);
+      return this.ask(this.db.getMany(keys as Uint8Array[], options)).catch(tellDamage);
     }
     if (this.exchange !== undefined || this.unsure) await this.readable();
-    return this.db.getMany(keys as Uint8Array[]).catch(tellDamage);
+    return this.ask(this.db.getMany(keys as Uint8Array[])).catch(tellDamage);
   }
 
   /** In key order, on one snapshot; the entry that reaches `bytesMax` is the last one. */
@@ -255,6 +261,17 @@ export class LevelStorage {
     }
     if (this.exchange !== undefined || this.unsure) await this.readable();
     return scanRange(this.db, scan, scan.entriesMax, scan.bytesMax).catch(tellDamage);
+  }
+
+  private async ask<T>(answer: Promise<T>): Promise<T> {
+    const { asked } = this;
+    if (asked.count++ === 0) asked.heardAt = performance.now();
+    try {
+      return await answer;
+    } finally {
+      asked.count--;
+      asked.heardAt = performance.now();
+    }
   }
 
   private async readable(): Promise<void> {

@@ -24,6 +24,13 @@ test.each([0.25, 1, 5, 50])('reads of %d ms wait for a disk, and take 1/64 of th
   expect(shareOf(ms)).toBeLessThan(1 / 60);
 });
 
+test('a process that stood still for an hour in a read reads again after four seconds', () => {
+  const allowance = new ReadAllowance(0);
+  allowance.took(3_600_000);
+  expect(allowance.allows(3_990)).toBe(false);
+  expect(allowance.allows(4_001)).toBe(true);
+});
+
 test('after a pause of any length a burst is two milliseconds long', () => {
   const allowance = new ReadAllowance(0);
   const at = 1e6;

@@ -9,8 +9,10 @@
 
 /** Of the time that passes, while reads are fast. */
 const SHARE = 0.25;
-/** What can be saved up: the longest that reads hold up the event loop, but for one slow one. Milliseconds. */
+/** What can be saved up: reads in a row take little more, but for one slow one. Milliseconds. */
 const BURST_MS = 2;
+/** What can be owed: a process that stood still in the middle of a read goes on reading within seconds. Milliseconds. */
+const DEBT_MS = 1_000;
 /** A read that takes longer has waited for the disk. Milliseconds. */
 const SLOW_MS = 0.2;
 /** How many times over a slow read pays: so reads that wait take 1/64 of the time, at most. */
@@ -31,6 +33,6 @@ export class ReadAllowance {
 
   /** A read that was allowed has taken so long. */
   took(ms: number): void {
-    this.savedMs -= ms > SLOW_MS ? ms * SLOW_PAYS : ms;
+    this.savedMs = Math.max(this.savedMs - (ms > SLOW_MS ? ms * SLOW_PAYS : ms), -DEBT_MS);
   }
 }

@@ -91,11 +91,12 @@ export class Driver {
 
   private write(batch: Batch): void {
     this.writing = true;
+    const handedOutAt = this.host.now().monotonic;
     this.host.write(batch).then(
       () => {
         if (this.stopped) return;
         this.writing = false;
-        this.replica.advance(this.host.now());
+        this.replica.advance(this.host.now(), handedOutAt);
         this.pump();
       },
       (error: unknown) => {

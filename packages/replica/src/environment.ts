@@ -44,8 +44,8 @@ export interface Environment {
   /** Uniform in [0, 1). */
   random(): number;
   /**
-   * What is stored under a key, undefined if there is nothing: durable, or in the batch in flight. `later` whenever the
-   * host had to wait for it, or cannot read it: then it is asked for as a load, which tells why.
+   * What is stored under a key, undefined if there is nothing: durable, or in the batch in flight. `later` when the host
+   * expects that it had to wait for it, or cannot read it: then it is asked for as a load, which tells why.
    */
   readNow(key: Uint8Array): Uint8Array | undefined | 'later';
   readonly telemetry: Telemetry;

@@ -6,7 +6,7 @@ export interface Limits {
   readonly chunkTransactionsMax: number;
   /** A commit is sealed beyond this many bytes: larger ones gain nothing from sharing an fsync. */
   readonly commitBytesMax: number;
-  /** While the disk is idle the first half of so many requests is a commit of its own, so that disk and executor overlap. */
+  /** Requests that may be halved, so that disk and executor overlap: see commit-rhythm.ts. */
   readonly halvedFrom: number;
   /** Bytes of records kept in memory that nobody uses now. */
   readonly cacheBytesMax: number;
@@ -138,7 +138,7 @@ export const REFUSED_REDIAL_MS = 5_000;
 export const TWIN_REFUSALS = 2;
 /** What becomes durable within this after something else is acknowledged with it. */
 export const ACK_DELAY_MS = 2;
-/** From one acknowledgement to the next: each wakes a process, as a chunk does, and nobody waits for it. */
+/** From one acknowledgement to the next, at least: each wakes a process, as a chunk does. */
 export const ACK_INTERVAL_MS = 10;
 /** A chunk that waits this long for another origin's has that origin taken from its sender. */
 export const CAUSAL_WAIT_MS = 1_000;

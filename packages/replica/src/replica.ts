@@ -31,6 +31,7 @@ import { Requests } from './session/requests.js';
 import type { Status } from './status.js';
 import { StatusReport } from './status-report.js';
 import type { LoggedChunk } from './store/commit.js';
+import { CommitRhythm } from './store/commit-rhythm.js';
 import { type Departure, departuresOf } from './store/departure.js';
 import { Housekeeping } from './store/housekeeping.js';
 import { initialRecords } from './store/initial.js';
@@ -71,8 +72,7 @@ export class Replica {
   private unreadable: string | undefined;
   /** Another replica takes its place: it asks for nothing more. */
   private left = false;
-  /** When the batch in flight was handed out, monotonic ms. */
-  private sealedAt = 0;
+  private readonly rhythm = new CommitRhythm();
   private dirty = true;
   /** It has been logged that the node is ready; not before the host has heard of the replica. */
   private announced = true;
@@ -311,7 +311,7 @@ export class Replica {
     if (this.rejoin.isDue) return between ? this.beginAnew(now) : undefined;
     if (between && store.views.isWanted) store.views.take(now.monotonic);
     const batch = between ? store.seal() : undefined;
-    if (batch !== undefined) this.sealedAt = now.monotonic;
+    store.reads.trim();
     const outbox = store.takeOutbox();
     const loads = store.reads.takeLoads();
     const scans = store.reads.takeScans();
@@ -363,10 +363,11 @@ export class Replica {
     return { outbox, openSnapshots: [], loads: [], scans: [], closeSnapshots: [], rejoin };
   }
 
-  /** The batch in flight is durable. */
-  advance(now: Now): void {
+  /** The batch in flight, handed out at `handedOutAt` (monotonic ms), is durable. */
+  advance(now: Now, handedOutAt: Millis): void {
     this.store.now = now;
     this.dirty = true;
+    this.rhythm.landed(handedOutAt, now.monotonic);
     this.store.advance(now);
     this.members.settle();
     this.check(now);
@@ -459,13 +460,9 @@ export class Replica {
     this.check(now);
   }
 
-  /**
-   * A client with much under way sends the next requests when it has the answers to the last. All in one commit, it, the
-   * executor and the disk would take turns; halved once, they go on side by side.
-   */
   private executeRequests(now: Now): void {
     const { store, requests } = this;
-    if (store.isIdle && requests.waiting >= store.limits.halvedFrom) {
+    if (store.isIdle && requests.waiting >= store.limits.halvedFrom && this.rhythm.takesTurns) {
       requests.execute(now, requests.waiting >> 1);
       // The rest is executed when the commit has been handed out: see `poll`.
       if (!store.isIdle) return;
@@ -561,7 +558,7 @@ export class Replica {
     for (const { origin, lastSeq } of chunks) {
       if (origin !== this.id) continue;
       this.ownCommits.committed(lastSeq, now.monotonic);
-      this.repair.committed(now.monotonic - this.sealedAt);
+      this.repair.committed(this.rhythm.commitMs);
     }
     this.neighbours.durableChunks(chunks, now);
   }

@@ -86,24 +86,44 @@ describe('order', () => {
     expect(last.results).toEqual([2]);
   });
 
-  test('of many requests that find the disk idle half are a commit, and the rest are executed meanwhile', () => {
+  /** Commits take so long, and the disk is idle for so long between them. */
+  function inRhythm(commitMs: number, idleMs: number): Rig {
     const node = new Rig({ limits: { halvedFrom: 10 } });
     node.holdWrites = true;
+    for (let i = 0; i < 2; i++) {
+      node.ask(1, put('a', i));
+      node.pass(commitMs);
+      node.finishWrite();
+      if (i === 0) node.pass(idleMs);
+    }
+    return node;
+  }
+
+  test('of many requests half are a commit where clients and disk take turns, and the rest are executed meanwhile', () => {
+    const node = inRhythm(1, 2);
     const asks = Array.from({ length: 9 }, (_, i) => node.queue(1, put(`k${i}`, i)));
     asks.push(node.ask(1, increment('c')));
-    expect(node.seq).toBe(0);
     node.finishWrite();
     expect(asks.map(({ answered }) => answered)).toEqual([...times(5, true), ...times(5, false)]);
     expect(node.inFlight).toBeDefined();
     node.finishWrite();
     expect(asks.every(({ answered }) => answered)).toBe(true);
-    expect([node.seq, node.inFlight]).toEqual([10, undefined]);
+    expect([node.seq, node.inFlight]).toEqual([12, undefined]);
+  });
+
+  test.each([
+    { disk: 'slow', commitMs: 5, idleMs: 1 },
+    { disk: 'hardly used', commitMs: 1, idleMs: 100 },
+  ])('many requests are one commit where the disk is $disk', ({ commitMs, idleMs }) => {
+    const node = inRhythm(commitMs, idleMs);
+    const asks = Array.from({ length: 9 }, (_, i) => node.queue(1, put(`k${i}`, i)));
+    asks.push(node.ask(1, increment('c')));
+    node.finishWrite();
+    expect(asks.every(({ answered }) => answered)).toBe(true);
   });
 
   test('many requests are executed at once when the first half of them gives the disk nothing to do', () => {
-    const node = new Rig({ limits: { halvedFrom: 10 } });
-    node.run(put('a', 1));
-    node.holdWrites = true;
+    const node = inRhythm(1, 2);
     const asks = Array.from({ length: 15 }, () => node.queue(1, get('a')));
     asks.push(node.ask(1, put('a', 2)));
     expect(asks.map(({ answered }) => answered)).toEqual([...times(15, true), false]);

@@ -30,6 +30,8 @@ export class Reads {
   /** Keys of records that were found damaged, also when they have been written since. */
   private readonly damaged = new Set<string>();
   private nextId = 1;
+  /** Since the last trim. */
+  private isFilled = false;
   /** A record was found damaged. */
   damageFound: (key: Uint8Array) => void = () => {};
 
@@ -52,7 +54,13 @@ export class Reads {
       return;
     }
     this.fill(slot, value);
-    this.slots.trim();
+    this.isFilled = true;
+  }
+
+  /** What was filled at once may be more than memory is to hold. Once for many: a trim may have to pass all that is in use. */
+  trim(): void {
+    if (this.isFilled) this.slots.trim();
+    this.isFilled = false;
   }
 
   /** [from, to) on one snapshot; ends at whichever bound comes first, with at least one entry if there is any. */

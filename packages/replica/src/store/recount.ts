@@ -71,7 +71,8 @@ export class Recount implements ChangeListener {
     if (this.cursor === undefined || compareBytes(key, this.cursor) < 0) {
       this.count(key, leaf, before, after);
     } else if (this.changes !== undefined && this.changes.length <= RECOUNT_CHANGES_MAX) {
-      this.changes.push({ key, leaf, before: copy(before), after: copy(after) });
+      // A key is a view of memory that it shares.
+      this.changes.push({ key: key.slice(), leaf, before: copy(before), after: copy(after) });
     }
   }
 

@@ -1,8 +1,8 @@
 import { replicaId } from '@causeway/crdt';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { SLOT_BYTES } from '../limits.js';
-import { get, put } from '../testing/operations.js';
+import { bytes, get, put } from '../testing/operations.js';
 import { Rig } from '../testing/rig.js';
 import { KIND, textKey } from './keyspace.js';
 import { RegisterSlot } from './slot.js';
@@ -124,6 +124,16 @@ test('records at hand that are only read keep to the bound as well', () => {
     node.internals.store.records.peek(textKey(KIND.register, `k${i}`)),
   );
   expect(kept.filter((slot) => slot !== undefined).length).toBeLessThan(6);
+});
+
+test('however many records one request finds at hand, what is in use is looked through once', () => {
+  const node = new Rig({ limits: { cacheBytesMax: 1_000 } });
+  node.readsNow = true;
+  const trim = vi.spyOn(SlotCache.prototype, 'trim');
+  onTestFinished(() => trim.mockRestore());
+  const elements = Array.from({ length: 1_000 }, (_, i) => bytes(i));
+  expect(node.one({ op: 'set.has', key: 's', values: elements })).toHaveLength(1_000);
+  expect(trim.mock.calls.length).toBeLessThan(10);
 });
 
 test('the oldest write that is not everywhere is as old as the sample that first saw it', () => {

@@ -101,6 +101,7 @@ export class Rig {
   /** The host has every record at hand, instead of reading it by a load. */
   readsNow = false;
   inFlight: Batch | undefined;
+  private handedOutAt = 0;
   /** Batches that have become durable. */
   readonly written: Batch[] = [];
   loads: Load[] = [];
@@ -375,7 +376,7 @@ export class Rig {
     this.store.apply(batch);
     this.written.push(batch);
     this.inFlight = undefined;
-    this.replica.advance(this.now);
+    this.replica.advance(this.now, this.handedOutAt);
     this.pump();
   }
 
@@ -470,6 +471,7 @@ export class Rig {
       if (ready.batch !== undefined) {
         if (this.inFlight !== undefined || this.failed) throw new Error('two batches in flight');
         this.inFlight = ready.batch;
+        this.handedOutAt = this.now.monotonic;
       }
     }
     throw new Error('the replica spins');
@@ -510,7 +512,7 @@ export class Rig {
     store.apply(batch);
     this.written.push(batch);
     this.inFlight = undefined;
-    replica.advance(now);
+    replica.advance(now, this.handedOutAt);
     return true;
   }
 

@@ -427,7 +427,7 @@ function writeWithoutReopen(
     writing: boolean;
     stopped: boolean;
     host: Host & Pick<VirtualHost, 'stored'>;
-    replica: { advance(now: unknown): void };
+    replica: { advance(now: unknown, handedOutAt: number): void };
     pump(): void;
     step(event: Event): void;
   },
@@ -435,11 +435,12 @@ function writeWithoutReopen(
 ): void {
   const { host } = this;
   this.writing = true;
+  const handedOutAt = host.now().monotonic;
   host.write(batch).then(
     () => {
       if (this.stopped) return;
       this.writing = false;
-      this.replica.advance(host.now());
+      this.replica.advance(host.now(), handedOutAt);
       this.pump();
     },
     (error: unknown) => {
