@@ -8,6 +8,8 @@ export interface Limits {
   readonly commitBytesMax: number;
   /** Requests that may be halved, so that disk and executor overlap: see commit-rhythm.ts. */
   readonly halvedFrom: number;
+  /** A disk that was idle for longer than so many commits take had nothing to do: no reason to halve. */
+  readonly unusedCommits: number;
   /** Bytes of records kept in memory that nobody uses now. */
   readonly cacheBytesMax: number;
   /** Unapplied bytes that one subscription may have under way: what a link of 100 MB/s and 40 ms holds. The same in all nodes. */
@@ -69,6 +71,7 @@ export const DEFAULT_LIMITS: Limits = {
   chunkTransactionsMax: 1_024,
   commitBytesMax: 1 << 20,
   halvedFrom: 32,
+  unusedCommits: 8,
   cacheBytesMax: 96 << 20,
   subscriptionWindowBytes: 4 << 20,
   arrivalsOpenBytes: 256 << 10,

@@ -72,7 +72,7 @@ export class Replica {
   private unreadable: string | undefined;
   /** Another replica takes its place: it asks for nothing more. */
   private left = false;
-  private readonly rhythm = new CommitRhythm();
+  private readonly rhythm: CommitRhythm;
   private dirty = true;
   /** It has been logged that the node is ready; not before the host has heard of the replica. */
   private announced = true;
@@ -86,6 +86,7 @@ export class Replica {
     this.start = 1 + Math.floor(env.random() * (2 ** 48 - 1));
     this.store = new Store(stored, this.start, { ...DEFAULT_LIMITS, ...config.limits }, env);
     this.store.now = now;
+    this.rhythm = new CommitRhythm(this.store.limits.unusedCommits);
     this.id = this.store.self;
     this.members = new Members(this.store, config.region, config.advertise);
     this.members.restore(stored.entries);

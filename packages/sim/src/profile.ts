@@ -160,6 +160,7 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     chunkTransactionsMax: shrunk(DEFAULT_LIMITS.chunkTransactionsMax, 1),
     commitBytesMax: shrunk(DEFAULT_LIMITS.commitBytesMax, 100),
     halvedFrom: prng.split('halved from').pick([2, 3, 8, DEFAULT_LIMITS.halvedFrom]),
+    unusedCommits: prng.split('unused commits').pick([DEFAULT_LIMITS.unusedCommits, 1e9]),
     cacheBytesMax: prng.chance(0.3) ? 1 : shrunk(DEFAULT_LIMITS.cacheBytesMax, 500),
     subscriptionWindowBytes,
     creditPortionBytes: Math.ceil(subscriptionWindowBytes * prng.logUniform(0.01, 0.5)),

@@ -8,15 +8,15 @@
  */
 import type { Millis } from '../environment.js';
 
-/** A disk that was idle for so many times the length of a commit had nothing to do. */
-const UNUSED = 8;
-
 export class CommitRhythm {
   /** From the last commit's hand-out to its end. */
   commitMs = 0;
   /** From the end of the one before it to its hand-out. */
   private idleMs = Number.POSITIVE_INFINITY;
   private landedAt = Number.NEGATIVE_INFINITY;
+
+  /** `unusedCommits`: a disk that was idle for longer than so many commits take had nothing to do. */
+  constructor(private readonly unusedCommits: number) {}
 
   /** A commit that was handed out at `handedOutAt` is durable. */
   landed(handedOutAt: Millis, now: Millis): void {
@@ -26,6 +26,6 @@ export class CommitRhythm {
   }
 
   get takesTurns(): boolean {
-    return this.commitMs <= this.idleMs && this.idleMs <= UNUSED * this.commitMs;
+    return this.commitMs <= this.idleMs && this.idleMs <= this.unusedCommits * this.commitMs;
   }
 }
