@@ -1,12 +1,10 @@
 /** Automerge-repo: one document with all keys, synchronized over its WebSocket adapters, stored in files. */
 import { until } from '@causeway/cli';
 import { library, missingLibraries, versionOfLibrary } from './installed.js';
-import type { Peer } from './peer.js';
+import { type Peer, REDIAL_MS } from './peer.js';
 import type { Replica, ReplicaOptions } from './replica.js';
 import { startReplicas } from './replicas.js';
 
-/** As long as Causeway waits at most. */
-const REDIAL_MS = 500;
 const NETWORK = '@automerge/automerge-repo-network-websocket';
 const STORAGE = '@automerge/automerge-repo-storage-nodefs';
 

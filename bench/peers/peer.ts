@@ -4,6 +4,9 @@ import type { TargetKind } from '../harness/target.js';
 /** Places with which a part is measured, or why it is not. */
 export type Part = { readonly placeCount: number } | { readonly not: string };
 
+/** How long a place waits at most before it dials again, where one can choose: as long as Causeway does. Milliseconds. */
+export const REDIAL_MS = 250;
+
 export interface Peer extends TargetKind {
   /** Acknowledged writes and reads of one place, over the wire. */
   readonly throughput: Part;

@@ -4,14 +4,12 @@
  */
 import type { Target, TargetClient } from '../harness/target.js';
 import { library, missingLibraries, versionOfLibrary } from './installed.js';
-import type { Peer } from './peer.js';
+import { type Peer, REDIAL_MS } from './peer.js';
 import { fromBase64, type Replica, type ReplicaOptions, toBase64 } from './replica.js';
 import { type ReplicasTarget, startReplicas } from './replicas.js';
 
 const DATABASE = 'bench';
 const BATCH = 1_000;
-/** As long as Causeway waits at most. */
-const REDIAL_MS = 500;
 const CONFLICT = 409;
 
 interface Doc {

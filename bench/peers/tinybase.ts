@@ -1,13 +1,11 @@
 /** TinyBase: mergeable stores that meet at its WebSocket server. */
 import { library, missingLibraries, versionOfLibrary } from './installed.js';
-import type { Peer } from './peer.js';
+import { type Peer, REDIAL_MS } from './peer.js';
 import { fromBase64, type Replica, type ReplicaOptions, toBase64 } from './replica.js';
 import { startReplicas } from './replicas.js';
 
 const TABLE = 'values';
 const CELL = 'value';
-/** As long as Causeway waits at most. */
-const REDIAL_MS = 500;
 
 interface Store {
   setCell(table: string, row: string, cell: string, value: string): void;

@@ -1,13 +1,11 @@
 /** Yjs with y-websocket. The server is the replica of its place, and keeps its updates by y-leveldb. */
 import { createServer } from 'node:http';
 import { library, missingLibraries, versionOfLibrary } from './installed.js';
-import type { Peer } from './peer.js';
+import { type Peer, REDIAL_MS } from './peer.js';
 import type { Replica, ReplicaOptions } from './replica.js';
 import { startReplicas } from './replicas.js';
 
 const DOCUMENT = 'bench';
-/** As long as Causeway waits at most. */
-const REDIAL_MS = 500;
 
 interface YMap {
   get(key: string): Uint8Array | undefined;
