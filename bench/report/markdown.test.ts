@@ -61,6 +61,14 @@ b
 `);
 });
 
+test('a table may ask for options', () => {
+  const document =
+    '<!-- bench lag keys=3 -->\nold\n<!-- /bench -->\n<!-- bench lag keys=4 -->\nkept\n<!-- /bench -->\n';
+  const filled = fillTables(document, [result('1', 'lag', { p50: 9 })]);
+  expect(filled).toContain('| p50 | 9 ms |');
+  expect(filled).toContain('<!-- bench lag keys=4 -->\nkept\n');
+});
+
 test('a table of chosen figures has each from the newest result that has it, and keeps what none has', () => {
   const document = `<!-- bench figures
 lag: p50: beyond the link

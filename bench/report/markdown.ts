@@ -4,6 +4,9 @@
  *   <!-- bench SUITE -->       what the newest of the given results says of the suite, with its date and machine
  *   <!-- /bench -->
  *
+ *   <!-- bench SUITE regions=5 keys=10,100 -->         the newest with these options
+ *   <!-- /bench -->
+ *
  *   <!-- bench figures
  *   SUITE: FIGURE              one row for each of these lines
  *   -->
@@ -15,17 +18,20 @@ import { describeMachine } from './html.js';
 
 /** Of a table with more rows only those with an aim or a judgement are shown; the report has all. */
 const ROWS_MAX = 40;
-const SUITE_BLOCK = /(<!-- bench ([a-z-]+) -->\n)[\s\S]*?(<!-- \/bench -->)/g;
+const SUITE_BLOCK = /(<!-- bench ([a-z-]+)((?: [a-z-]+=\S+)*) -->\n)[\s\S]*?(<!-- \/bench -->)/g;
 const FIGURES_BLOCK = /(<!-- bench figures\n([\s\S]*?)-->\n)([\s\S]*?)(<!-- \/bench -->)/g;
 
 /** Throws Error when a document has no markers. What is in no result, or failed there, stays as it is. */
 export function fillTables(document: string, results: readonly BenchResult[]): string {
   let found = false;
-  const suitesFilled = document.replace(SUITE_BLOCK, (block, begin: string, name: string, end: string) => {
-    found = true;
-    const measured = newest(results, name);
-    return measured === undefined ? block : `${begin}${tableOf(...measured)}${end}`;
-  });
+  const suitesFilled = document.replace(
+    SUITE_BLOCK,
+    (block, begin: string, name: string, options: string, end: string) => {
+      found = true;
+      const measured = newest(results, name, options.trim().split(/ +/));
+      return measured === undefined ? block : `${begin}${tableOf(...measured)}${end}`;
+    },
+  );
   const filled = suitesFilled.replace(
     FIGURES_BLOCK,
     (_block, begin: string, wanted: string, before: string, end: string) => {
@@ -37,8 +43,18 @@ export function fillTables(document: string, results: readonly BenchResult[]): s
   return filled;
 }
 
-function newest(results: readonly BenchResult[], name: string): [BenchResult, SuiteResult] | undefined {
-  const isIt = ({ suite, failure }: SuiteResult) => suite === name && failure === undefined;
+function newest(
+  results: readonly BenchResult[],
+  name: string,
+  asked: readonly string[],
+): [BenchResult, SuiteResult] | undefined {
+  const isIt = ({ suite, failure, options }: SuiteResult) =>
+    suite === name &&
+    failure === undefined &&
+    asked.every((each) => {
+      const [option, value] = splitOnce(each, '=');
+      return option === '' || [options[option]].flat().join(',') === value;
+    });
   const result = results.findLast(({ suites }) => suites.some(isIt));
   const suite = result?.suites.find(isIt);
   return result === undefined || suite === undefined ? undefined : [result, suite];
