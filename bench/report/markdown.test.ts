@@ -48,7 +48,7 @@ test('a table of a suite is that of the newest result that did not fail', () => 
   ]);
   expect(filled).toBe(`a
 <!-- bench lag -->
-2026-11-29, revision 22222222, A CPU, 2 cores, 16 GiB, Linux 6, Node.js v20.0.0. Options: keys 3.
+2026-11-29, 22222222, A CPU, 2 cores, 16 GiB, Linux 6, Node.js v20.0.0. Options: keys 3.
 
 | figure | median | range | aim |
 |---|---|---|---|
@@ -88,7 +88,7 @@ heal: time
   expect(filled.split('\n').slice(5)).toEqual([
     '| figure | median | range | aim | measured |',
     '|---|---|---|---|---|',
-    '| p50: beyond the link | 4 ms |  | ≤ 3 missed | 2026-11-29, revision 22222222, A CPU, 2 cores |',
+    '| p50: beyond the link | 4 ms |  | ≤ 3 missed | 2026-11-29, 22222222, A CPU |',
     '| cost | not measured | | | |',
     '| time | 7 ms |  | ≤ 8 | then |',
     '<!-- /bench -->',

@@ -72,8 +72,7 @@ function figuresTable(
     const found = measured && figureOf(measured, suite, figure);
     if (measured === undefined || found === undefined)
       return before.find((row) => row.startsWith(`| ${figure} |`)) ?? `| ${figure} | not measured | | | |`;
-    const { cpu, cores } = measured.machine;
-    return rowText(found, `${when(measured)}, ${cpu}, ${cores} cores`);
+    return rowText(found, `${when(measured)}, ${measured.machine.cpu}`);
   });
   return ['| figure | median | range | aim | measured |', '|---|---|---|---|---|', ...rows, ''].join('\n');
 }
@@ -94,7 +93,7 @@ function rowText(figure: Figure, ...more: readonly string[]): string {
 }
 
 function when({ startedAt, revision }: BenchResult): string {
-  return startedAt.slice(0, 10) + (revision === null ? '' : `, revision ${revision.commit.slice(0, 8)}`);
+  return startedAt.slice(0, 10) + (revision === null ? '' : `, ${revision.commit.slice(0, 8)}`);
 }
 
 function tableOf(result: BenchResult, { options, figures }: SuiteResult): string {
