@@ -14,7 +14,11 @@ import { type NodeStatus, readStatus } from './node-status.js';
 
 const CAUSEWAY = fileURLToPath(new URL('../../bin/causeway.js', import.meta.url));
 /** Flags of Node.js that a node runs with: the same as in the first line of bin/causeway.js. */
-export const NODE_FLAGS: readonly string[] = ['--min-semi-space-size=16', '--max-semi-space-size=32'];
+export const NODE_FLAGS: readonly string[] = [
+  '--min-semi-space-size=16',
+  '--max-semi-space-size=32',
+  '--initial-old-space-size=128',
+];
 /** Lines of the node's log that are kept. */
 const LOG_LINES_MAX = 2_000;
 /** A node promises to stop within 10 s. */
