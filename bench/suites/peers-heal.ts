@@ -96,6 +96,8 @@ async function firstCuts(
     const cut = { ...options, mode: 'silence', cutSeconds: FIRST_CUT_SECONDS };
     const { ms } = await partition(target, writePlacesOf(theirs), cut);
     if (ms !== undefined) recorder.figure(`heal after the first cut of new processes, ${name}`, 'ms', ms);
+    else if (target === ours) throw new Error(`Causeway did not heal within ${PATIENCE_MS} ms`);
+    else recorder.note(`${id} did not heal within ${PATIENCE_MS / 1000} s of its first cut.`);
   }
 }
 

@@ -18,7 +18,7 @@ import type { Scheduler } from './scheduler.js';
 export interface DiskProfile {
   readonly write: Delay;
   readonly read: Delay;
-  /** Share of the records that are read while their process waits for them. */
+  /** Share of the records that are at hand; reading one takes no time. */
   readonly readNow: number;
   readonly open: Delay;
 }

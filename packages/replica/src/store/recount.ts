@@ -14,7 +14,7 @@ import { compareBytes } from '@causeway/protocol';
 import type { Log } from '../environment.js';
 import { DAMAGED_MAX, RECOUNT_CHANGES_MAX, RECOUNT_PAGE } from '../limits.js';
 import { EvidenceCheck } from './evidence-check.js';
-import { bytesText, textOfKey } from './keyspace.js';
+import { bytesText, detached, textOfKey } from './keyspace.js';
 import { type ChangeListener, Leaves, nodeOf } from './merkle.js';
 import { SetSizes } from './set-sizes.js';
 import type { Store } from './store.js';
@@ -71,8 +71,7 @@ export class Recount implements ChangeListener {
     if (this.cursor === undefined || compareBytes(key, this.cursor) < 0) {
       this.count(key, leaf, before, after);
     } else if (this.changes !== undefined && this.changes.length <= RECOUNT_CHANGES_MAX) {
-      // A key is a view of memory that it shares.
-      this.changes.push({ key: key.slice(), leaf, before: copy(before), after: copy(after) });
+      this.changes.push({ key: detached(key), leaf, before: copy(before), after: copy(after) });
     }
   }
 
