@@ -6,6 +6,11 @@ export interface Limits {
   readonly chunkTransactionsMax: number;
   /** A commit is sealed beyond this many bytes: larger ones gain nothing from sharing an fsync. */
   readonly commitBytesMax: number;
+  /**
+   * From the begin of one commit to that of the next, where all of it came from peers and nobody has asked for it, ms: a commit
+   * costs the same whatever is in it. Several times what a fast disk takes, and little beside the way from another region.
+   */
+  readonly peerCommitsApartMs: number;
   /** Requests that may be halved, so that disk and executor overlap: see commit-rhythm.ts. */
   readonly halvedFrom: number;
   /** A disk that was idle for longer than so many commits take had nothing to do: no reason to halve. */
@@ -70,6 +75,7 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   chunkTransactionsMax: 1_024,
   commitBytesMax: 1 << 20,
+  peerCommitsApartMs: 2,
   halvedFrom: 32,
   unusedCommits: 8,
   cacheBytesMax: 96 << 20,
@@ -141,8 +147,10 @@ export const REFUSED_REDIAL_MS = 5_000;
 export const TWIN_REFUSALS = 2;
 /** What becomes durable within this after something else is acknowledged with it. */
 export const ACK_DELAY_MS = 2;
-/** From one acknowledgement to the next, at least: each wakes a process, as a chunk does. */
+/** From one acknowledgement to the next, at least, where it goes along with chunks and wakes nobody by itself. */
 export const ACK_INTERVAL_MS = 10;
+/** The same where nothing goes along with it: it costs what a chunk costs. */
+export const ACK_ALONE_MS = 20;
 /** A chunk that waits this long for another origin's has that origin taken from its sender. */
 export const CAUSAL_WAIT_MS = 1_000;
 /** What a detour has on its way is taken from it for so long after the origin itself is linked again. */

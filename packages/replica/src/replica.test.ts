@@ -47,6 +47,57 @@ describe('a directory', () => {
   });
 });
 
+describe('what peers have sent', () => {
+  function linked() {
+    const node = new Rig({ limits: { peerCommitsApartMs: 2 } });
+    const peer = new ScriptedPeer(node, 'us').dials();
+    node.pass(10);
+    const before = node.written.length;
+    peer.writes(puts('a', 1));
+    return { node, peer, commits: () => node.written.length - before };
+  }
+
+  test('is committed at once where the last commit began a while ago, and else waits for more', () => {
+    const { node, peer, commits } = linked();
+    expect(commits()).toBe(1);
+    peer.writes(puts('a', 2));
+    peer.writes(puts('a', 3));
+    node.pass(1);
+    expect(commits()).toBe(1);
+    node.pass(1);
+    expect(commits()).toBe(2);
+    expect(node.status.versionVector.get(peer.id)).toBe(3);
+  });
+
+  test('goes along with a write of a client, which waits for nothing', () => {
+    const { node, peer, commits } = linked();
+    peer.writes(puts('a', 2));
+    node.run(put('b', 1));
+    expect(commits()).toBe(2);
+    expect(node.status.versionVector).toEqual(
+      new Map([
+        [peer.id, 2],
+        [node.id, 1],
+      ]),
+    );
+  });
+
+  test('is committed for a client who reads it', () => {
+    const { node, peer, commits } = linked();
+    peer.writes(puts('a', 2));
+    expect(node.run(get('a'))).toEqual([2]);
+    expect(commits()).toBe(2);
+  });
+
+  test('waits for nothing once it is much', () => {
+    const node = new Rig({ limits: { peerCommitsApartMs: 2, commitBytesMax: 1_000 } });
+    const peer = new ScriptedPeer(node, 'us').dials();
+    node.pass(10);
+    for (let i = 1; i <= 20; i++) peer.writes(puts('a', 'x'.repeat(100)));
+    expect(node.status.versionVector.get(peer.id)).toBeGreaterThan(15);
+  });
+});
+
 describe('a drain', () => {
   test('refuses what comes after it and answers what came before', () => {
     const node = new Rig();

@@ -86,7 +86,7 @@ export class Replica {
     this.start = 1 + Math.floor(env.random() * (2 ** 48 - 1));
     this.store = new Store(stored, this.start, { ...DEFAULT_LIMITS, ...config.limits }, env);
     this.store.now = now;
-    this.rhythm = new CommitRhythm(this.store.limits.unusedCommits);
+    this.rhythm = new CommitRhythm(this.store.limits);
     this.id = this.store.self;
     this.members = new Members(this.store, config.region, config.advertise);
     this.members.restore(stored.entries);
@@ -311,7 +311,8 @@ export class Replica {
     const between = !writeInFlight && !this.duty.readOnly;
     if (this.rejoin.isDue) return between ? this.beginAnew(now) : undefined;
     if (between && store.views.isWanted) store.views.take(now.monotonic);
-    const batch = between ? store.seal() : undefined;
+    const batch = between && !this.waitsForMore(now) ? store.seal() : undefined;
+    if (batch !== undefined) this.rhythm.begun(now.monotonic);
     store.reads.trim();
     const outbox = store.takeOutbox();
     const loads = store.reads.takeLoads();
@@ -380,6 +381,7 @@ export class Replica {
     const expiry = this.duty.readOnly ? undefined : this.housekeeping.deadline;
     return Math.min(
       this.neighbours.deadline,
+      this.store.mayWait ? this.rhythm.peersDueAt : Number.POSITIVE_INFINITY,
       this.repair.deadline,
       this.duty.readOnly ? Number.POSITIVE_INFINITY : this.readiness.deadline,
       this.nextHousekeepingAt,
@@ -469,6 +471,10 @@ export class Replica {
       if (!store.isIdle) return;
     }
     requests.execute(now);
+  }
+
+  private waitsForMore(now: Now): boolean {
+    return this.store.mayWait && now.monotonic < this.rhythm.peersDueAt;
   }
 
   private housekeep(now: Now): void {

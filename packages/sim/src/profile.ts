@@ -159,6 +159,7 @@ function drawLimits(prng: Prng, subscriptionWindowBytes: number): Limits {
     ...DEFAULT_LIMITS,
     chunkTransactionsMax: shrunk(DEFAULT_LIMITS.chunkTransactionsMax, 1),
     commitBytesMax: shrunk(DEFAULT_LIMITS.commitBytesMax, 100),
+    peerCommitsApartMs: prng.split('peer commits apart').pick([0, DEFAULT_LIMITS.peerCommitsApartMs, 20]),
     halvedFrom: prng.split('halved from').pick([2, 3, 8, DEFAULT_LIMITS.halvedFrom]),
     unusedCommits: prng.split('unused commits').pick([DEFAULT_LIMITS.unusedCommits, 1e9]),
     cacheBytesMax: prng.chance(0.3) ? 1 : shrunk(DEFAULT_LIMITS.cacheBytesMax, 500),

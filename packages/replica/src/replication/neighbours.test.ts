@@ -326,19 +326,42 @@ describe('life of a link', () => {
     expect(count).toBeLessThanOrEqual(21);
   });
 
-  test('acknowledgements tell of what has become durable, each once, within milliseconds and not too often', () => {
-    const node = new Rig();
-    const peer = new ScriptedPeer(node, 'us').dials();
-    peer.writes(puts('a', 1));
-    peer.writes(puts('a', 2));
-    node.pass(3);
-    node.run(put('b', 1));
-    node.pass(3);
-    const told = () => peer.of('ack').map(({ versionVector }) => versionVector);
-    expect(told()).toEqual([new Map([[peer.id, 2]])]);
-    node.run(put('b', 2));
-    node.pass(7);
-    expect(told()).toEqual([new Map([[peer.id, 2]]), new Map([[node.id, 2]])]);
+  describe('acknowledgements tell of what has become durable, each once', () => {
+    const told = (peer: ScriptedPeer) => peer.of('ack').map(({ versionVector }) => versionVector);
+
+    test('within milliseconds, and no more often than every 20 ms', () => {
+      const node = new Rig();
+      const peer = new ScriptedPeer(node, 'us').dials();
+      peer.writes(puts('a', 1));
+      peer.writes(puts('a', 2));
+      node.pass(3);
+      expect(told(peer)).toEqual([new Map([[peer.id, 2]])]);
+      peer.writes(puts('a', 3));
+      node.pass(16);
+      expect(told(peer)).toHaveLength(1);
+      node.pass(4);
+      expect(told(peer)).toEqual([new Map([[peer.id, 2]]), new Map([[peer.id, 3]])]);
+    });
+
+    test('along with chunks of this node, if the last is 10 ms ago', () => {
+      const node = new Rig();
+      const peer = new ScriptedPeer(node, 'us').dials();
+      peer.tells({ type: 'subscribe', origin: node.id, after: 0 });
+      peer.writes(puts('a', 1));
+      node.pass(3);
+      peer.writes(puts('a', 2));
+      node.run(put('b', 1));
+      expect(told(peer)).toHaveLength(1);
+      node.pass(10);
+      node.run(put('b', 2));
+      expect(told(peer).at(-1)).toEqual(
+        new Map([
+          [peer.id, 2],
+          [node.id, 2],
+        ]),
+      );
+      expect(peer.received.slice(-2).map(({ type }) => type)).toEqual(['chunks', 'ack']);
+    });
   });
 
   test('the clock offset is measured by pings, on the monotonic clock, once each', () => {

@@ -14,6 +14,7 @@ import {
 import type { Environment, Now, ReplicaConfig } from '../environment.js';
 import type { LinkId } from '../events.js';
 import {
+  ACK_ALONE_MS,
   ACK_DELAY_MS,
   ACK_INTERVAL_MS,
   CHALLENGE_MS,
@@ -268,7 +269,10 @@ export class Neighbours {
       for (const link of this.up.values()) link.streams.live(live);
     }
     if (this.up.size === 0) return;
-    this.ackDueAt ??= Math.max(now.monotonic + ACK_DELAY_MS, this.ackedAt + ACK_INTERVAL_MS);
+    this.ackDueAt ??= Math.max(now.monotonic + ACK_DELAY_MS, this.ackedAt + ACK_ALONE_MS);
+    // Own chunks have just gone out on every link that keeps up: what goes with them takes no packet of its own.
+    const isAlong = chunks.some(({ origin }) => origin === this.store.self);
+    if (isAlong && now.monotonic >= this.ackedAt + ACK_INTERVAL_MS) this.ackDueAt = now.monotonic;
   }
 
   /** The version vector has moved without chunks. */

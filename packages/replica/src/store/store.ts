@@ -362,6 +362,16 @@ export class Store {
     return this.inFlight === undefined && this.formingEmpty;
   }
 
+  /** What could be committed now came from peers, is not much, and nobody has asked for it. */
+  get mayWait(): boolean {
+    return (
+      this.inFlight === undefined &&
+      this.openChunk === undefined &&
+      this.forming.isOfPeersAlone &&
+      !this.halfFull
+    );
+  }
+
   private get formingEmpty(): boolean {
     return this.forming.empty && this.openChunk === undefined;
   }
@@ -511,6 +521,7 @@ export class Store {
     if (open === undefined) return;
     const bytes = this.chunkWriter.finish();
     this.openChunk = undefined;
+    this.forming.hasOwnChunk = true;
     this.forming.chunks.push({
       origin: this.self,
       start: this.start,

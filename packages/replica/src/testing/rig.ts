@@ -119,7 +119,12 @@ export class Rig {
   constructor(options: RigOptions = {}) {
     const region = options.region ?? 'eu';
     const { seeds = [], limits = {} } = options;
-    this.config = { region, advertise: `ws://${region}`, seeds, limits: { indexBits: 8, ...limits } };
+    this.config = {
+      region,
+      advertise: `ws://${region}`,
+      seeds,
+      limits: { indexBits: 8, peerCommitsApartMs: 0, ...limits },
+    };
     this.now = options.now ?? { monotonic: 10_000, wall: WALL };
     this.store = options.store ?? new MemoryStore();
     if (this.store.get(REPLICA_KEY) === undefined) {

@@ -352,8 +352,8 @@ export const MUTATIONS: readonly Mutation[] = [
         ),
       ),
     options: { checkers: ['acknowledged', 'causalVisibility', 'convergence'] },
-    seed: 143,
-    property: 'acknowledged-writes',
+    seed: 196,
+    property: 'causal-visibility',
   },
   {
     name: 'merge two-way after amnesia',
