@@ -5,7 +5,7 @@ import type { TargetKind } from '../harness/target.js';
 export type Part = { readonly placeCount: number } | { readonly not: string };
 
 /** How long a place waits at most before it dials again, where one can choose: as long as Causeway does. Milliseconds. */
-export const REDIAL_MS = 250;
+export const REDIAL_MS = 125;
 
 export interface Peer extends TargetKind {
   /** Acknowledged writes and reads of one place, over the wire. */

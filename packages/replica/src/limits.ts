@@ -139,8 +139,8 @@ export const HANDSHAKE_TIMEOUT_MS = 3_000;
 /** Messages that are held while a handshake looks something up. */
 export const HELD_MESSAGES_MAX = 1_000;
 export const REDIAL_MIN_MS = 50;
-/** How long a link that works again is not noticed, at most and by a quarter; four dials a second of a region that is down. */
-export const REDIAL_MAX_MS = 250;
+/** How long a link that works again is not noticed, at most and by a quarter; eight dials a second of a region that is down. */
+export const REDIAL_MAX_MS = 125;
 /** After a refusal, which only an operator can mend. */
 export const REFUSED_REDIAL_MS = 5_000;
 /** So often a copy is told that its original lives before it believes that: a link of a dead process may look alive once. */
