@@ -86,7 +86,8 @@ class Alarm {
 
   private arm(): void {
     clearTimeout(this.timer);
-    const sleepMs = Math.min(Math.max(0, this.at - performance.now()), SLEEP_MAX_MS);
+    // A timer drops fractions, and would ring too early.
+    const sleepMs = Math.min(Math.ceil(Math.max(0, this.at - performance.now())), SLEEP_MAX_MS);
     this.timerAt = this.at;
     this.timer = setTimeout(() => this.ring(), sleepMs);
   }

@@ -5,7 +5,7 @@
  * 1. No dot leaves the replica before the batch that holds it is durable.
  * 2. States, chunk, digests and replica record of one commit are in one batch.
  * 3. No reply, event or digest tells of state that is not yet durable.
- * 4. One batch in flight; what arrives meanwhile forms the next: group commit without a timer.
+ * 4. One batch in flight; what arrives meanwhile forms the next: group commit, and nobody who waits waits for a timer.
  * 5. A failed write acknowledges nothing and leaves nothing in memory that disk does not have.
  */
 import type { CausewayError, KeyChange, ListedKey, PeerMessage, Result } from '@causeway/protocol';

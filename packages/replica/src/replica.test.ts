@@ -4,7 +4,7 @@ import { REPLICA_KEY } from './store/keyspace.js';
 import { MemoryStore } from './testing/memory-store.js';
 import { add, get, put } from './testing/operations.js';
 import { Rig } from './testing/rig.js';
-import { puts, ScriptedPeer } from './testing/scripted-peer.js';
+import { adds, deletes, puts, removes, ScriptedPeer } from './testing/scripted-peer.js';
 
 describe('a directory', () => {
   test('is a replica of its own, whatever its region is called', () => {
@@ -48,25 +48,40 @@ describe('a directory', () => {
 });
 
 describe('what peers have sent', () => {
+  /** A commit has just begun, and ended. */
   function linked() {
-    const node = new Rig({ limits: { peerCommitsApartMs: 2 } });
+    const node = new Rig({ limits: { peerCommitsApartMs: 5 } });
     const peer = new ScriptedPeer(node, 'us').dials();
     node.pass(10);
     const before = node.written.length;
     peer.writes(puts('a', 1));
-    return { node, peer, commits: () => node.written.length - before };
+    return { node, peer, begunAt: node.now.monotonic, commits: () => node.written.length - before };
   }
 
   test('is committed at once where the last commit began a while ago, and else waits for more', () => {
-    const { node, peer, commits } = linked();
+    const { node, peer, begunAt, commits } = linked();
     expect(commits()).toBe(1);
+    // Past what is to be acknowledged, so that nothing else wakes the node.
+    node.pass(3);
     peer.writes(puts('a', 2));
     peer.writes(puts('a', 3));
+    expect(commits()).toBe(1);
+    expect(node.replica.deadline()).toBe(begunAt + 5);
     node.pass(1);
     expect(commits()).toBe(1);
     node.pass(1);
     expect(commits()).toBe(2);
     expect(node.status.versionVector.get(peer.id)).toBe(3);
+  });
+
+  test('waits also where it removes', () => {
+    const { node, peer, commits } = linked();
+    peer.writes(deletes('a'));
+    peer.writes(adds('s', 1));
+    peer.writes(removes('s', 1, { replica: peer.id, seq: 3 }));
+    expect(commits()).toBe(1);
+    node.pass(5);
+    expect(commits()).toBe(2);
   });
 
   test('goes along with a write of a client, which waits for nothing', () => {
@@ -82,15 +97,21 @@ describe('what peers have sent', () => {
     );
   });
 
-  test('is committed for a client who reads it', () => {
+  test('is committed for a client who reads it, lists it or watches it', () => {
     const { node, peer, commits } = linked();
     peer.writes(puts('a', 2));
     expect(node.run(get('a'))).toEqual([2]);
     expect(commits()).toBe(2);
+    peer.writes(puts('b', 1));
+    expect(node.keys()).toEqual({ keys: ['register:a', 'register:b'] });
+    expect(commits()).toBe(3);
+    const watch = node.watch({ key: 'c' });
+    peer.writes(puts('c', 1));
+    expect(watch.changes).toHaveLength(1);
   });
 
   test('waits for nothing once it is much', () => {
-    const node = new Rig({ limits: { peerCommitsApartMs: 2, commitBytesMax: 1_000 } });
+    const node = new Rig({ limits: { peerCommitsApartMs: 5, commitBytesMax: 1_000 } });
     const peer = new ScriptedPeer(node, 'us').dials();
     node.pass(10);
     for (let i = 1; i <= 20; i++) peer.writes(puts('a', 'x'.repeat(100)));

@@ -2,8 +2,8 @@
  * Replica: the state machine of a node. It routes events to those who decide, and hands out what they want.
  *
  * One turn of `poll`: remote chunks first, then housekeeping, then local requests, all into the forming commit;
- * then, if no batch is in flight, the commit is sealed and handed out. While a batch is being written the next
- * one is executed.
+ * then, if no batch is in flight, the commit is sealed and handed out; what came from peers alone waits a little for more
+ * (commit-rhythm.ts). While a batch is being written the next one is executed.
  */
 import { dominates, joinVersionVectors, type ReplicaId, seqOf, type VersionVector } from '@causeway/crdt';
 import { CausewayError, isRead, isRetired } from '@causeway/protocol';
@@ -170,7 +170,7 @@ export class Replica {
           loser: { replica: [...(set.meta.clear?.by.keys() ?? [])][0] ?? add.replica },
           at: at.wall,
         };
-        this.store.whenDurable(() => this.conflictFeed.add(conflict));
+        this.store.whenDurable(() => this.conflictFeed.add(conflict), 'patient');
       },
       env.log,
     );
@@ -465,10 +465,11 @@ export class Replica {
 
   private executeRequests(now: Now): void {
     const { store, requests } = this;
-    if (store.isIdle && requests.waiting >= store.limits.halvedFrom && this.rhythm.takesTurns) {
+    const isFree = () => store.isIdle || store.mayWait;
+    if (isFree() && requests.waiting >= store.limits.halvedFrom && this.rhythm.takesTurns) {
       requests.execute(now, requests.waiting >> 1);
       // The rest is executed when the commit has been handed out: see `poll`.
-      if (!store.isIdle) return;
+      if (!isFree()) return;
     }
     requests.execute(now);
   }

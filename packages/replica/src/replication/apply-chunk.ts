@@ -172,7 +172,7 @@ export class ChunkApplier {
 
   /** Told when what it tells of is durable. */
   private conflict(record: ConflictRecord): void {
-    this.store.whenDurable(() => this.conflicts.add(record));
+    this.store.whenDurable(() => this.conflicts.add(record), 'patient');
   }
 
   /** Whether it is new. Elements may have stayed that it had not seen; the purge counts them. */

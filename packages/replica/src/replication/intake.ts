@@ -279,7 +279,7 @@ export class Intake {
     if (inflow.overflowed && arrivals.bytes < this.store.limits.subscriptionWindowBytes) {
       this.subscribe(inflow, inflow.source);
     }
-    this.store.whenDurable((durable) => this.durable(inflow, head, durable));
+    this.store.whenDurable((durable) => this.durable(inflow, head, durable), 'patient');
     this.openAhead(inflow);
     return true;
   }

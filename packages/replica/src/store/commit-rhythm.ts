@@ -2,7 +2,7 @@
  * Commit rhythm: when commits begin, and how much they take.
  *
  * Each costs the same whatever is in it, a write to the disk and two wake-ups; so what came from peers waits a little for
- * more of its kind, or for a client's write, which never waits.
+ * more of its kind, or for whoever waits for a commit.
  *
  * A client with much under way sends its next requests when it has the answers to the last. Once they all are in one commit
  * they stay together: the disk waits for the client and the executor, and these for the disk. Halved once, they go on side by

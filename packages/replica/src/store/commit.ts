@@ -31,8 +31,8 @@ export class Commit {
   readonly whenDurable: ((now: Now) => void)[] = [];
   /** Written also when nothing but the replica record is in it. */
   forced = false;
-  /** A chunk of this replica is in it. */
-  hasOwnChunk = false;
+  /** Somebody waits for it. */
+  isAwaited = false;
   /** Rough size of the batch. */
   bytes = 0;
   /** Root digest after this commit; set when sealed. */
@@ -63,16 +63,9 @@ export class Commit {
     return this.elements.get(userKey) ?? [];
   }
 
-  /** It is made of chunks of others, and no answer waits for it. */
-  get isOfPeersAlone(): boolean {
-    return (
-      this.chunks.length > 0 &&
-      !this.hasOwnChunk &&
-      !this.forced &&
-      this.puts.length === 0 &&
-      this.deletes.length === 0 &&
-      this.after.length === 0
-    );
+  /** Chunks of others are in it, and nobody waits for it. */
+  get isPatient(): boolean {
+    return this.chunks.length > 0 && !this.isAwaited && !this.forced && this.after.length === 0;
   }
 
   get empty(): boolean {

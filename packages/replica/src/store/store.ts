@@ -336,13 +336,16 @@ export class Store {
     return commit <= this.durableNumber;
   }
 
-  /** Runs `task` when everything executed so far is durable. */
-  whenDurable(task: (now: Now) => void): void {
+  /** Runs `task` when everything executed so far is durable; `patient`: nothing goes on by it, and it puts no commit forward. */
+  whenDurable(task: (now: Now) => void, haste: 'awaited' | 'patient' = 'awaited'): void {
     const commit = this.newestCommit;
     if (commit <= this.durableNumber) task(this.now);
     else if (this.inFlight !== undefined && commit === this.inFlight.number)
       this.inFlight.whenDurable.push(task);
-    else this.forming.whenDurable.push(task);
+    else {
+      this.forming.whenDurable.push(task);
+      this.forming.isAwaited ||= haste === 'awaited';
+    }
   }
 
   send(send: Send): void {
@@ -362,13 +365,10 @@ export class Store {
     return this.inFlight === undefined && this.formingEmpty;
   }
 
-  /** What could be committed now came from peers, is not much, and nobody has asked for it. */
+  /** What could be committed now came from peers, is not much, and nobody waits for it. */
   get mayWait(): boolean {
     return (
-      this.inFlight === undefined &&
-      this.openChunk === undefined &&
-      this.forming.isOfPeersAlone &&
-      !this.halfFull
+      this.inFlight === undefined && this.openChunk === undefined && this.forming.isPatient && !this.halfFull
     );
   }
 
@@ -521,7 +521,7 @@ export class Store {
     if (open === undefined) return;
     const bytes = this.chunkWriter.finish();
     this.openChunk = undefined;
-    this.forming.hasOwnChunk = true;
+    this.forming.isAwaited = true;
     this.forming.chunks.push({
       origin: this.self,
       start: this.start,
