@@ -67,6 +67,8 @@ export interface SimulationOptions extends ProfileOptions {
 /** Virtual time that a healthy cluster has for forming, and for becoming equal after a heal. Milliseconds. */
 const FORM_MS = 60_000;
 const SETTLE_MS = 180_000;
+/** In which two passes of the slowest scrub end. Virtual ms. */
+const LOOK_THROUGH_MS = 900_000;
 /** Virtual time in which evidence of removal goes once all have seen everything. Milliseconds. */
 const EVIDENCE_MS = 60_000;
 /** Virtual time that clients have for what they were kept from. Milliseconds. */
@@ -270,7 +272,11 @@ export class Simulation {
     // One that is under way may be past what is bad.
     const areThrough = (): boolean =>
       this.cluster.present().every(({ index }, at) => passesOf(index) >= (before[at] as number) + 2);
-    this.soon(areThrough, SETTLE_MS);
+    if (!this.soon(areThrough, LOOK_THROUGH_MS))
+      throw new Violation(
+        'convergence',
+        `the stored records are not looked through: ${show(this.statuses())}`,
+      );
   }
 
   private judgeAtRest(): void {
